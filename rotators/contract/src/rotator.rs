@@ -1,0 +1,70 @@
+//! The trait that every rotator implements.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{
+    Applied, Cx, Declaration, Failure, Material, Observation, Preflight, Prepared, Settled, Target, Verdict, Work,
+};
+
+/// A plugin that rotates one kind of credential. The crate's root tells the contract; each method says what it
+/// may do outside.
+#[async_trait]
+pub trait Rotator: Send + Sync {
+    /// The kind of credential, in kebab-case; what configuration and commands call it.
+    fn kind(&self) -> &'static str;
+
+    /// Declares what holds for the given settings of a target and of a secret. Pure; refuses settings that cannot
+    /// be right with [`Decision::Misconfigured`](crate::Decision::Misconfigured).
+    fn declare(&self, target: &Value, secret: &Value) -> Result<Declaration, Failure>;
+
+    /// The part of a target's settings that tells where credentials are sent: address and TLS. A change of it needs
+    /// the admin credential again.
+    fn address(&self, target: &Value) -> Result<Value, Failure>;
+
+    /// Tells who a given value is at the target (a role, a key id), not secret. Pure.
+    fn identity(&self, secret: &Value, material: &Material) -> Result<String, Failure>;
+
+    /// Looks, without any effect outside: reachable, permitted, what exactly would change, what stands in the way,
+    /// and the negative control (a random credential over the same path must be refused).
+    async fn preflight(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Preflight, Failure>;
+
+    /// Makes the candidate, without any effect outside.
+    async fn prepare(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Prepared, Failure>;
+
+    /// Makes the target accept the candidate. Where the target has sessions, the one that is used is marked with
+    /// the rotation's id and bounded by the deadline before the change is sent.
+    async fn apply(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<Applied, Failure>;
+
+    /// Really uses the candidate over fresh connections at every endpoint, without lasting effect.
+    async fn verify(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material)
+    -> Result<Verdict, Failure>;
+
+    /// Tells, for each endpoint, whether a credential is accepted. Silence is an answer
+    /// ([`Seen::Unreachable`](crate::Seen::Unreachable)), not a failure.
+    async fn probe(
+        &self,
+        cx: &Cx<'_>,
+        target: &Target,
+        work: &Work,
+        credential: &Material,
+    ) -> Result<Vec<Observation>, Failure>;
+
+    /// Makes sure that no earlier attempt of this rotation can still act at the target: ends what carries the
+    /// rotation's id and waits until it is gone. Changes no credential.
+    async fn settle(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Settled, Failure>;
+
+    /// Restores what was before `apply`; harmless if `apply` never happened, or twice.
+    async fn revert(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<(), Failure>;
+
+    /// Makes the target refuse an old credential, found by its identity and never by its age. `old` is its value,
+    /// `live` the one now in use, which must stay accepted.
+    async fn retire(
+        &self,
+        cx: &Cx<'_>,
+        target: &Target,
+        work: &Work,
+        old: &Material,
+        live: &Material,
+    ) -> Result<(), Failure>;
+}

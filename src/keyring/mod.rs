@@ -1,0 +1,1 @@
+//! Master key, tenant roots, record keys.

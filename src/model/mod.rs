@@ -1,0 +1,23 @@
+//! Floor 0: the words of the house as types. No I/O, no clock, no randomness.
+
+mod actor;
+mod ids;
+mod name;
+mod occurrence;
+mod schedule_row;
+mod secret;
+mod target;
+mod version;
+
+pub use actor::Actor;
+pub use ids::Minter;
+pub use keywheel_contract::{
+    ActorId, DeliveryId, EventId, HolderId, KeyId, Material, OccurrenceId, RotationId, SecretId, SecretText, TargetId,
+    TenantId, VersionId,
+};
+pub use name::{Name, NameError};
+pub use occurrence::{Occurrence, OccurrenceEnd, OccurrenceOrigin};
+pub use schedule_row::ScheduleRow;
+pub use secret::{Acknowledgement, Secret};
+pub use target::{Breaker, Target};
+pub use version::{Stage, Version};

@@ -5,3 +5,4 @@ pub mod keyring;
 pub mod model;
 pub mod rotation;
 pub mod schedule;
+pub mod store;

@@ -126,6 +126,7 @@ CREATE TABLE occurrence (
     actor       TEXT NOT NULL,
     reason      TEXT NOT NULL,
     rotation_id TEXT,
+    candidate_from TEXT,
     why         TEXT NOT NULL,
     created_at  BIGINT NOT NULL,
     ended_at    BIGINT
@@ -166,6 +167,7 @@ CREATE TABLE event (
     rotation_id TEXT,
     kind        TEXT NOT NULL,
     facts       TEXT NOT NULL,
+    written     TEXT NOT NULL,
     actor       TEXT NOT NULL,
     reason      TEXT NOT NULL,
     at          BIGINT NOT NULL,
@@ -178,13 +180,12 @@ CREATE INDEX event_by_time ON event (tenant_id, id);
 CREATE INDEX event_unsealed ON event (id) WHERE position IS NULL;
 
 CREATE TABLE row_mac (
-    tenant_id   TEXT NOT NULL,
     kind        TEXT NOT NULL,
     row_id      TEXT NOT NULL,
     revision    BIGINT NOT NULL,
     mac         BLOB NOT NULL,
     event_id    TEXT NOT NULL,
-    PRIMARY KEY (kind, row_id, revision)
+    PRIMARY KEY (kind, row_id)
 );
 
 CREATE TABLE delivery (

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, OccurrenceId, RotationId, SecretId, TenantId};
+use super::{Actor, OccurrenceId, RotationId, SecretId, TenantId, VersionId};
 
 /// What asked for a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Occurrence {
     pub reason: String,
     /// The rotation that works, or worked, for it.
     pub rotation: Option<RotationId>,
+    /// The kept version whose value is to become current again: a rollback of a finished rotation.
+    pub candidate_from: Option<VersionId>,
     /// Why it ended as it did.
     pub why: String,
     /// When it was written.

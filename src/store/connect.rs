@@ -1,0 +1,159 @@
+//! Opening the store.
+
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use sqlx::{
+    PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    StoreError, Tx, migrate,
+    tx::Inner,
+    writer::{SqliteWriter, write_pg},
+};
+use crate::keyring::Keyring;
+
+/// How SQLite's file is opened.
+#[derive(Debug, Clone, Default)]
+pub struct SqliteOptions {
+    /// Connections that read; 0 means 4.
+    pub readers: u32,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite { readers: SqlitePool, writer: SqliteWriter },
+    Postgres(PgPool),
+}
+
+/// The store: SQLite in the data directory, or PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+    keyring: Arc<Keyring>,
+}
+
+impl Store {
+    /// Opens, and creates or migrates, the file. The caller holds the lock on the data directory.
+    pub async fn open_sqlite(path: &Path, options: &SqliteOptions, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true)
+            .statement_cache_capacity(200)
+            .pragma("journal_size_limit", "67108864")
+            .pragma("secure_delete", "on");
+        let opened = |source| StoreError::database("open its file", source);
+        let writers = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(connect.clone())
+            .await
+            .map_err(opened)?;
+        let mut conn = writers.acquire().await.map_err(opened)?;
+        migrate::sqlite(&mut conn).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(if options.readers == 0 { 4 } else { options.readers })
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(connect.create_if_missing(false))
+            .await
+            .map_err(opened)?;
+        Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
+    }
+
+    /// Connects to PostgreSQL and migrates its schema.
+    pub async fn open_postgres(url: &str, connections: u32, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let opened = |source| StoreError::database("connect to PostgreSQL", source);
+        let options = PgConnectOptions::from_str(url)
+            .map_err(opened)?
+            .application_name("keywheel/store")
+            .options([("synchronous_commit", "on"), ("idle_in_transaction_session_timeout", "10000")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(opened)?;
+        migrate::postgres(&pool).await?;
+        Ok(Self { engine: Engine::Postgres(pool), keyring })
+    }
+
+    /// The keyring that makes and checks the MACs of rows.
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
+    }
+
+    /// Whether several replicas may share this store.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// Whether a failed sync has made this process's view unreliable.
+    pub fn is_broken(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.is_broken(),
+            Engine::Postgres(_) => false,
+        }
+    }
+
+    /// The pool, where the store is PostgreSQL: for listening to notifications.
+    pub fn postgres(&self) -> Option<&PgPool> {
+        match &self.engine {
+            Engine::Sqlite { .. } => None,
+            Engine::Postgres(pool) => Some(pool),
+        }
+    }
+
+    /// Writes in one transaction and answers after its commit. The job is not cut short when the asker is dropped on
+    /// SQLite; on PostgreSQL a dropped asker rolls back.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.write(job).await,
+            Engine::Postgres(pool) => write_pg(pool, job).await,
+        }
+    }
+
+    /// A connection to read with.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => readers.acquire().await.map(Inner::Sqlite),
+            Engine::Postgres(pool) => pool.acquire().await.map(Inner::PgRead),
+        }
+        .map(Tx::new)
+        .map_err(|source| StoreError::database("get a connection", source))
+    }
+
+    /// Moves SQLite's log into its file and syncs both: at start, so that what an earlier process left unsynced is
+    /// written again, and before a backup.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        if self.is_shared() {
+            return Ok(());
+        }
+        let mut tx = self.read().await?;
+        super::tx::execute!(tx, "checkpoint its log", "PRAGMA wal_checkpoint(PASSIVE)").map(|_| ())
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => readers.close().await,
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+}

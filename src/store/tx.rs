@@ -1,0 +1,88 @@
+//! A connection inside a transaction, of either engine, and the macro that writes a body once for both.
+
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
+
+use super::{StoreError, error::is_io_failure};
+
+/// An open transaction, or a connection that reads.
+pub struct Tx {
+    pub(super) inner: Inner,
+    /// The last failure that ends more than its statement: SQLite rolls the whole transaction back after these.
+    pub(super) severe: Option<Severe>,
+}
+
+/// A failure that ends the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severe {
+    /// No room.
+    Full,
+    /// Reading, writing or syncing the file failed.
+    Io,
+}
+
+pub(super) enum Inner {
+    Sqlite(PoolConnection<Sqlite>),
+    PgRead(PoolConnection<Postgres>),
+    PgWrite(Transaction<'static, Postgres>),
+}
+
+pub(super) enum Conn<'t> {
+    Sqlite(&'t mut SqliteConnection),
+    Pg(&'t mut PgConnection),
+}
+
+impl Tx {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner, severe: None }
+    }
+
+    /// Turns a driver's error into the store's, remembering a severe one.
+    pub(super) fn failed(&mut self, operation: &'static str, source: sqlx::Error) -> StoreError {
+        if is_io_failure(&source) {
+            self.severe = Some(Severe::Io);
+        }
+        let error = StoreError::database(operation, source);
+        if matches!(error, StoreError::Full) {
+            self.severe = Some(Severe::Full);
+        }
+        error
+    }
+
+    pub(super) fn conn(&mut self) -> Conn<'_> {
+        match &mut self.inner {
+            Inner::Sqlite(conn) => Conn::Sqlite(conn),
+            Inner::PgRead(conn) => Conn::Pg(conn),
+            Inner::PgWrite(tx) => Conn::Pg(tx),
+        }
+    }
+
+    /// The words that differ between the engines.
+    pub(super) fn dialect(&self) -> &'static super::dialect::Dialect {
+        match &self.inner {
+            Inner::Sqlite(_) => &super::dialect::SQLITE,
+            Inner::PgRead(_) | Inner::PgWrite(_) => &super::dialect::POSTGRES,
+        }
+    }
+}
+
+/// Expands a body for each engine, with the connection in the given name; the body is a `Result` of sqlx's.
+macro_rules! on {
+    ($tx:expr, $operation:literal, |$conn:ident| $body:expr) => {
+        match $tx.conn() {
+            $crate::store::tx::Conn::Sqlite($conn) => $body,
+            $crate::store::tx::Conn::Pg($conn) => $body,
+        }
+        .map_err(|source| $tx.failed($operation, source))
+    };
+}
+pub(super) use on;
+
+/// Runs a statement that answers no rows and tells how many it changed.
+macro_rules! execute {
+    ($tx:expr, $operation:literal, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::store::tx::on!($tx, $operation, |conn| {
+            sqlx::query($sql)$(.bind($bind))*.execute(&mut *conn).await.map(|done| done.rows_affected())
+        })
+    };
+}
+pub(super) use execute;

@@ -1,0 +1,1 @@
+//! What can be asked of the engine, by whichever surface. One file per thing that is asked.

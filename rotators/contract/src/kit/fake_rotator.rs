@@ -316,7 +316,7 @@ fn ending(material: &Material) -> Result<Effect, Failure> {
         .map(|(identity, password)| Effect::End { identity: identity.to_owned(), password: password.to_owned() })
 }
 
-fn finding(kind: FindingKind, code: &str, sentence: &str) -> Finding {
+pub(super) fn finding(kind: FindingKind, code: &str, sentence: &str) -> Finding {
     let hint = match kind {
         FindingKind::Blocks => "let the account ask for its password",
         FindingKind::NeedsAcknowledgement | FindingKind::Note => "use the strategy `alternate`, or acknowledge it",

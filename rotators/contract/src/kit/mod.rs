@@ -10,10 +10,16 @@ mod account;
 mod canary;
 mod checks;
 mod conformance;
+#[cfg(test)]
+mod defect;
 mod fake_rig;
 mod fake_rotator;
 mod fake_target;
+#[cfg(test)]
+mod fake_tests;
 mod faults;
+#[cfg(test)]
+mod issuing;
 mod property;
 mod random;
 mod report;

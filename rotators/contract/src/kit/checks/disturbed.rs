@@ -12,7 +12,7 @@ use crate::{
     kit::{
         Rig, Violation,
         faults::Operation,
-        trial::{Trial, Which},
+        trial::{Snapshot, Trial, Which},
     },
     verdict_of,
 };
@@ -186,17 +186,24 @@ pub(super) async fn dead_attempt(rig: &dyn Rig) -> Result<(), Violation> {
     rig.hold(&trial.stage).await?;
     // Whatever it says: from here on this attempt is dead.
     let _ = trial.apply_or_abandon().await;
-    trial.expect_disturbed(before).await?;
-    let settled_while_held = trial.settles().await?;
-    let settled = trial.snapshot().await?;
+    let held = settled_while_held(&trial, before).await;
+    // Let go in any case: a rig may serve other checks after this one.
     rig.let_go(&trial.stage).await?;
     sleep(rig.grace()).await;
-    if settled_while_held && trial.snapshot().await? != settled {
+    if let Some(settled) = held?
+        && trial.snapshot().await? != settled
+    {
         return Err(Violation::of_rotator("`settle` answered `Yes`, and the earlier attempt acted afterwards"));
     }
     trial.must_settle().await?;
     trial.expect_truth("after a dead attempt and `settle`").await?;
     expect_recovery(&mut trial).await
+}
+
+/// What the target accepts once `settle` has answered `Yes`; nothing if it only waits for the attempt to end.
+async fn settled_while_held(trial: &Trial<'_>, before: u64) -> Result<Option<Snapshot>, Violation> {
+    trial.expect_disturbed(before).await?;
+    if trial.settles().await? { trial.snapshot().await.map(Some) } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@
 
 mod claims;
 mod core;
+mod counts;
 mod lanes;
 pub mod ops;
+mod room;
 mod trouble;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
+pub use counts::Counts;
+pub use room::TellsFull;
 pub use trouble::{Kind, Trouble};

@@ -25,7 +25,7 @@ pub(crate) use command::python;
 pub(crate) use measure::Usage;
 
 /// How long a start, a stop or a command may take before the test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The daemon and its folder; dropping it kills the process and removes the folder.
 #[derive(Debug)]

@@ -59,10 +59,10 @@ pub(crate) async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request
     let body = request.body.unwrap_or_default();
     let mut head = format!("{} {} HTTP/1.1\r\nhost: keywheel\r\nconnection: close\r\n", request.method, request.path);
     for (name, value) in request.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([*name, ": ", *value, "\r\n"]);
     }
     if request.body.is_some() {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        head.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await.context("send the head")?;

@@ -242,7 +242,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr)
         }
         shared.is_open.send_replace(listener.is_some());
         let Some(open) = &listener else {
-            let again = if is_refused { Duration::from_secs(3600) } else { Duration::from_millis(10) };
+            let again = if is_refused { Duration::from_hours(1) } else { Duration::from_millis(10) };
             let _ = tokio::time::timeout(again, stance.changed()).await;
             continue;
         };

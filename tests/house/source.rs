@@ -90,8 +90,8 @@ pub(crate) fn long_functions(text: &str, most: usize) -> Vec<(String, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let Some(name) = function_of(line) else { continue };
         let indent = &line[..line.len() - line.trim_start().len()];
-        let ends = |candidate: &&str| **candidate == format!("{indent}}}") || declares(candidate, indent);
-        let Some(length) = lines[start..].iter().position(|candidate| ends(&candidate)) else { continue };
+        let ends = |candidate: &str| candidate == format!("{indent}}}") || declares(candidate, indent);
+        let Some(length) = lines[start..].iter().position(|candidate| ends(candidate)) else { continue };
         let body = &lines[start..start + length];
         let opened = body.iter().position(|line| line.ends_with('{')).map_or(body.len(), |at| at + 1);
         let count = code(&body[opened..].join("\n")).count();

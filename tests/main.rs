@@ -1,3 +1,6 @@
-//! The integration tests: one binary, mirroring `src/`.
+//! The integration tests: the built daemon against real servers, files and faults.
 
+mod engine;
+mod house;
 mod keyring;
+mod support;

@@ -104,11 +104,7 @@ fn parse_pattern(text: &str, precision: Precision) -> Result<CronPattern, Schedu
     let rule = expanded.unwrap_or(text);
     let fields: Vec<&str> = rule.split(' ').filter(|field| !field.is_empty()).collect();
     if fields.len() != precision.fields() {
-        return Err(ScheduleError::CronFields {
-            found: cut(text),
-            count: fields.len(),
-            expected: precision.fields(),
-        });
+        return Err(ScheduleError::CronFields { found: cut(text), count: fields.len(), expected: precision.fields() });
     }
     let refuse = |reason: String| ScheduleError::CronInvalid { found: cut(text), reason };
     // croner passes over empty list items; `0 , * * *` would then never run.

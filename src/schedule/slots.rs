@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn freezes_cut_slots_and_touching_freezes_are_one() {
-        let cut = slots("02:00-08:00", &[("2026-06-06T04:00", "2026-06-06T05:00"), ("2026-06-06T05:00", "2026-06-06T06:00")]);
+        let cut =
+            slots("02:00-08:00", &[("2026-06-06T04:00", "2026-06-06T05:00"), ("2026-06-06T05:00", "2026-06-06T06:00")]);
         assert_eq!(shown(cut.first_after(at("2026-06-06T00:00:00Z"))), pair("2026-06-06T02", "2026-06-06T04"));
         assert_eq!(shown(cut.first_after(at("2026-06-06T04:00:00Z"))), pair("2026-06-06T06", "2026-06-06T08"));
         assert!(cut.allows(at("2026-06-06T03:59:59Z")) && !cut.allows(at("2026-06-06T04:00:00Z")));

@@ -265,3 +265,11 @@ pub async fn list_newest(
     })?;
     into_events(rows, keyring)
 }
+
+/// Notes the revisions of rows whose change needs no event of its own: it tells nothing that a person would ask for.
+pub async fn note_without_event(tx: &mut Tx, written: &[Written]) -> Result<(), StoreError> {
+    for row in written {
+        note(tx, row).await?;
+    }
+    Ok(())
+}

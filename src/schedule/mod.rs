@@ -1,1 +1,40 @@
-//! Next due times.
+//! When a secret's next rotation is due, as pure functions over data: `now` is passed in, nothing is read or kept.
+//!
+//! - [`Schedule`] is what people write and the store keeps; [`Schedule::compile`] makes the form that answers.
+//! - It does not decide whether a fire *was* done: the store's occurrences know that (invariant I6).
+//! - Invariants: an answer lies after the last publish, and never outside the window or in a freeze unless it says
+//!   [`Because::ExpiryBeatsWindow`]; the same question has the same answer on every replica.
+
+mod check;
+mod compiled;
+mod context;
+mod cron;
+mod due;
+mod duration;
+mod error;
+mod freeze;
+mod jitter;
+mod missed;
+#[cfg(test)]
+mod properties;
+mod rhythm;
+mod rule;
+mod slots;
+mod text;
+mod wall;
+mod window;
+mod zone;
+
+pub use check::{Finding, check};
+pub use compiled::CompiledSchedule;
+pub use context::{DueContext, Lifetime};
+pub use cron::{CronText, Precision};
+pub use due::{Because, Due, GRACE, NeverBecause, NextDue, next_due};
+pub use duration::{DurationError, HumanDuration};
+pub use error::ScheduleError;
+pub use freeze::{Freeze, FreezePoint};
+pub use missed::{MISSED_CAP, Missed, missed, occurrences_between};
+pub use rule::{MissedPolicy, Named, Rule, Schedule, Share};
+pub use text::{FreezeText, ScheduleText};
+pub use window::Window;
+pub use zone::zone_data_version;

@@ -178,13 +178,18 @@ def dst(request):
     start, end, around = request["from"], request["until"], request["around"]
     moved = shifts(zone, start, end)
     centres = moved + [start + year * 31_557_600 // 60 * 60 for year in range(11)]
-    spans = [[start, end]] if request["all"] else sorted([at - around, at + around] for at in centres)
+    month = 30 * 86_400
+    if request["all"]:
+        spans = [[at - 3 * HOUR, min(at + month, end) + 2 * HOUR] for at in range(start, end, month)]
+    else:
+        spans = sorted([at - around, at + around] for at in centres)
     answers = []
     for low, high in spans:
         clock = [(instant, shown(zone, instant)) for instant in range(low, high, 60)]
-        # The hour before and after is watched, but not reported: what it swallows is decided by it.
-        fires = [[at for at in watch(Cron(text), clock, 60) if low + HOUR <= at < high - 2 * HOUR] for text in request["crons"]]
-        answers.append({"from": low + HOUR, "until": high - 2 * HOUR, "fires": fires})
+        # The ends are watched, but not reported: the past of the clock and the hour after a gap decide about them.
+        first, last = low + 3 * HOUR, high - 2 * HOUR
+        fires = [[at for at in watch(Cron(text), clock, 60) if first <= at < last] for text in request["crons"]]
+        answers.append({"from": first, "until": last, "fires": fires})
     return {"shifts": len(moved), "spans": answers}
 
 

@@ -60,7 +60,7 @@ fn no_fire_is_lost_or_doubled_where_clocks_are_moved() {
         .map(|zone| {
             json!({
                 "kind": "dst", "zone": zone, "crons": CRONS, "all": is_deep(),
-                "from": 1_704_067_200, "until": 2_051_222_400, "around": 129_600,
+                "from": 1_704_067_200, "until": 2_051_222_400, "around": 108_000,
             })
         })
         .collect();

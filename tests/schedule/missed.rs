@@ -43,12 +43,11 @@ impl Case {
         let zone = *random.pick(&ZONES);
         let after = random.between(1_893_456, 1_924_992) * 1_000 / QUARTER * QUARTER;
         let longest = *random.pick(&[2 * 86_400, 10 * 86_400, 40 * 86_400]);
-        // Often so close behind a fire that it counts as on time.
-        let now = after + random.between(0, longest) / QUARTER * QUARTER + random.between(0, 599);
+        let mut now = after + random.between(0, longest) / QUARTER * QUARTER + random.between(0, 599);
         let policy = if is_skipping { "skip" } else { "run-once" };
         let mut schedule = json!({ "timezone": zone, "missed": policy });
         let mut request = json!({
-            "kind": "missed", "zone": zone, "after": after, "now": now, "skip": is_skipping,
+            "kind": "missed", "zone": zone, "after": after, "skip": is_skipping,
             "cron": null, "every": null, "window": null,
         });
         if random.percent(60) {
@@ -59,7 +58,12 @@ impl Case {
             let every = random.between(1, 300) * QUARTER;
             schedule["every"] = json!(format!("{every}s"));
             request["every"] = json!(every);
+            if random.percent(50) {
+                // So close behind a fire that it may count as on time.
+                now = after + (now - after) / every * every + random.between(0, 599);
+            }
         }
+        request["now"] = json!(now);
         if random.percent(45) {
             let (text, days, opens, closes) = *random.pick(&WINDOWS);
             schedule["window"] = json!(text);

@@ -1,6 +1,3 @@
-//! The integration tests: the built daemon against real servers, files and faults.
+//! What needs a process, a socket or a database. One binary; its modules mirror `src/`.
 
-mod engine;
-mod house;
-mod keyring;
-mod support;
+mod schedule;

@@ -121,7 +121,7 @@ pub fn check(schedule: &CompiledSchedule, cx: &DueContext<'_>) -> Vec<Finding> {
     let first = rhythm.first(cx);
     match (rhythm, first, cx.usable_lifetime()) {
         (Rhythm::Manual, _, Some(lifetime)) => {
-            findings.push(Finding::ManualExpires { expires_at: lifetime.expires_at })
+            findings.push(Finding::ManualExpires { expires_at: lifetime.expires_at });
         }
         (Rhythm::Calendar { .. }, None, _) => findings.push(Finding::NoOccurrence),
         (Rhythm::Lifetime(_), None, _) => findings.push(Finding::NoLifetime),

@@ -97,7 +97,7 @@ fn is_frozen(schedule: &Schedule, at: DateTime<Utc>) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_due_time_lies_after_the_last_publish(case in case()) {

@@ -1,1 +1,4 @@
-fn main() {}
+//! The one integration binary: what needs a database, a socket or a process.
+
+mod postgres;
+mod support;

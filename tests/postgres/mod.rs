@@ -1,5 +1,6 @@
 //! The PostgreSQL rotator against a real server.
 
+mod alternate;
 mod logins;
 mod single;
 mod waiting;

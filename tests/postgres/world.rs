@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::support::postgres::{ADMIN_PASSWORD, PostgresServer};
 
 /// The server that tests share which need no settings of their own.
-pub static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+pub(crate) static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
 /// A server whose whole catalogue is compared: one test at a time.
 static QUIET: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
@@ -29,15 +29,15 @@ static TURN: Mutex<()> = Mutex::const_new(());
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 /// A name that no other test uses.
-pub fn unique(stem: &str) -> String {
+pub(crate) fn unique(stem: &str) -> String {
     format!("{stem}_{}", COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014), seeded per process by the clock: values never repeat between tests.
-pub struct Seeded(AtomicU64);
+pub(crate) struct Seeded(AtomicU64);
 
 impl Seeded {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Utc::now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
         Self(AtomicU64::new(clock ^ COUNTER.fetch_add(1, Ordering::Relaxed).rotate_left(40)))
     }
@@ -55,38 +55,38 @@ impl Random for Seeded {
 }
 
 /// One rotator at one server.
-pub struct World {
-    pub server: &'static PostgresServer,
-    pub rotator: PostgresRotator,
-    pub random: Seeded,
-    pub deadline: Duration,
+pub(crate) struct World {
+    pub(crate) server: &'static PostgresServer,
+    pub(crate) rotator: PostgresRotator,
+    pub(crate) random: Seeded,
+    pub(crate) deadline: Duration,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::at(&SERVER)
     }
 
     /// A server that no other test changes meanwhile.
-    pub async fn alone() -> (Self, MutexGuard<'static, ()>) {
+    pub(crate) async fn alone() -> (Self, MutexGuard<'static, ()>) {
         let turn = TURN.lock().await;
         (Self::at(&QUIET), turn)
     }
 
-    pub fn at(server: &'static PostgresServer) -> Self {
+    pub(crate) fn at(server: &'static PostgresServer) -> Self {
         Self { server, rotator: PostgresRotator::new(), random: Seeded::new(), deadline: Duration::from_secs(20) }
     }
 
-    pub fn cx(&self) -> Cx<'_> {
+    pub(crate) fn cx(&self) -> Cx<'_> {
         Cx { random: &self.random, deadline: self.deadline }
     }
 
     /// The server as a target, with the superuser as admin.
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         self.target_with(json!({ "host": "127.0.0.1", "port": self.server.port() }))
     }
 
-    pub fn target_with(&self, settings: Value) -> Target {
+    pub(crate) fn target_with(&self, settings: Value) -> Target {
         Target {
             id: TargetId::mint(Utc::now(), self.bytes()),
             name: "pg-main".to_owned(),
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    pub fn work(&self, settings: Value, current: Option<Material>) -> Work {
+    pub(crate) fn work(&self, settings: Value, current: Option<Material>) -> Work {
         Work {
             rotation: RotationId::mint(Utc::now(), self.bytes()),
             secret: "billing/db".to_owned(),
@@ -106,12 +106,12 @@ impl World {
     }
 
     /// A login role with a password, and the work of rotating it by strategy `single`.
-    pub fn single(&self, role: &str, password: &str) -> Work {
+    pub(crate) fn single(&self, role: &str, password: &str) -> Work {
         self.server.sql(&format!("CREATE ROLE {} LOGIN PASSWORD '{password}'", ident(role)));
         self.work(json!({ "strategy": "single", "role": role }), Some(value(role, password)))
     }
 
-    pub async fn prepare(&self, target: &Target, work: &Work) -> Material {
+    pub(crate) async fn prepare(&self, target: &Target, work: &Work) -> Material {
         match self.rotator.prepare(&self.cx(), target, work).await.expect("prepared") {
             Prepared::Minted { material, .. } => material,
             Prepared::IssuedByTarget => panic!("passwords are minted here"),
@@ -119,7 +119,7 @@ impl World {
     }
 
     /// Prepares, applies and verifies; answers the candidate.
-    pub async fn rotate(&self, target: &Target, work: &Work) -> Material {
+    pub(crate) async fn rotate(&self, target: &Target, work: &Work) -> Material {
         let candidate = self.prepare(target, work).await;
         self.rotator.apply(&self.cx(), target, work, &candidate).await.expect("applied");
         let verdict = self.rotator.verify(&self.cx(), target, work, &candidate).await.expect("verified");
@@ -127,23 +127,23 @@ impl World {
         candidate
     }
 
-    pub async fn probe(&self, target: &Target, work: &Work, credential: &Material) -> Seen {
+    pub(crate) async fn probe(&self, target: &Target, work: &Work, credential: &Material) -> Seen {
         let seen: Vec<Observation> =
             self.rotator.probe(&self.cx(), target, work, credential).await.expect("a probe answers");
         verdict_of(&seen)
     }
 
-    pub async fn preflight(&self, target: &Target, work: &Work) -> Preflight {
+    pub(crate) async fn preflight(&self, target: &Target, work: &Work) -> Preflight {
         self.rotator.preflight(&self.cx(), target, work).await.expect("a preflight answers")
     }
 
     /// Whether psql gets in with a value.
-    pub fn accepts(&self, material: &Material) -> bool {
+    pub(crate) fn accepts(&self, material: &Material) -> bool {
         self.server.accepts(text(material, "username"), text(material, "password"))
     }
 
     /// Every role with every attribute, memberships and settings; passwords only of the roles but one.
-    pub fn catalogue_without_password_of(&self, role: &str) -> String {
+    pub(crate) fn catalogue_without_password_of(&self, role: &str) -> String {
         let except = role.replace('\'', "''").replace('\\', "\\\\");
         self.server.sql(&format!(
             "SELECT to_jsonb(a) - 'rolpassword' || CASE WHEN rolname = E'{except}' THEN '{{}}' \
@@ -160,19 +160,19 @@ impl World {
     }
 }
 
-pub fn value(username: &str, password: &str) -> Material {
+pub(crate) fn value(username: &str, password: &str) -> Material {
     Material::of_texts([("username", username), ("password", password)])
 }
 
-pub fn text<'a>(material: &'a Material, field: &str) -> &'a str {
+pub(crate) fn text<'a>(material: &'a Material, field: &str) -> &'a str {
     material.text(field).expect("the field is there")
 }
 
-pub fn ident(name: &str) -> String {
+pub(crate) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The codes of a preflight's findings of one kind.
-pub fn codes(preflight: &Preflight, kind: FindingKind) -> Vec<&str> {
+pub(crate) fn codes(preflight: &Preflight, kind: FindingKind) -> Vec<&str> {
     preflight.findings.iter().filter(|f| f.kind == kind).map(|f| f.code.as_str()).collect()
 }

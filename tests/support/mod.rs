@@ -1,3 +1,3 @@
 //! Starts what tests need: servers on loopback, in temporary folders, gone with the test process.
 
-pub mod postgres;
+pub(crate) mod postgres;

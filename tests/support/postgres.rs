@@ -17,14 +17,14 @@ use std::{
 };
 
 /// The superuser `postgres` of every test server has this password.
-pub const ADMIN_PASSWORD: &str = "canary-admin-3f8a";
+pub(crate) const ADMIN_PASSWORD: &str = "canary-admin-3f8a";
 
 /// Where servers that refuse root run.
 const NOBODY: u32 = 65_534;
 
 /// What a server is started with.
 #[derive(Default)]
-pub struct Builder {
+pub(crate) struct Builder {
     lines: Vec<String>,
     hba: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
@@ -33,33 +33,33 @@ pub struct Builder {
 impl Builder {
     /// Adds a line to `postgresql.conf`.
     #[must_use]
-    pub fn line(mut self, line: &str) -> Self {
+    pub(crate) fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
     }
 
     /// Adds a line at the head of `pg_hba.conf`.
     #[must_use]
-    pub fn hba(mut self, line: &str) -> Self {
+    pub(crate) fn hba(mut self, line: &str) -> Self {
         self.hba.push(line.to_owned());
         self
     }
 
     /// Puts a file of mode 0600 into the data folder.
     #[must_use]
-    pub fn file(mut self, name: &str, content: &[u8]) -> Self {
+    pub(crate) fn file(mut self, name: &str, content: &[u8]) -> Self {
         self.files.push((name.to_owned(), content.to_vec()));
         self
     }
 
     /// Starts the server and waits until it answers.
-    pub fn start(self) -> PostgresServer {
+    pub(crate) fn start(self) -> PostgresServer {
         PostgresServer::start_with(&self)
     }
 }
 
 /// A running server.
-pub struct PostgresServer {
+pub(crate) struct PostgresServer {
     folder: PathBuf,
     port: u16,
     watcher: Child,
@@ -67,12 +67,12 @@ pub struct PostgresServer {
 
 impl PostgresServer {
     /// Starts a server with the defaults.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Builder::default().start()
     }
 
     /// Starts from settings.
-    pub fn builder() -> Builder {
+    pub(crate) fn builder() -> Builder {
         Builder::default()
     }
 
@@ -100,38 +100,38 @@ impl PostgresServer {
     }
 
     /// The loopback port that it listens on.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The folder of its unix socket.
-    pub fn socket_folder(&self) -> &Path {
+    pub(crate) fn socket_folder(&self) -> &Path {
         &self.folder
     }
 
     /// The process id of the postmaster.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         let text = fs::read_to_string(self.folder.join("pid")).expect("the watcher wrote the pid");
         text.trim().parse().expect("a number")
     }
 
     /// Everything that the server has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.join("log")).expect("the log is read")).into_owned()
     }
 
     /// Runs statements as the superuser in `postgres` and answers the rows, unaligned, without headings.
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         self.sql_in("postgres", sql)
     }
 
     /// The same in another database.
-    pub fn sql_in(&self, database: &str, sql: &str) -> String {
+    pub(crate) fn sql_in(&self, database: &str, sql: &str) -> String {
         self.psql("postgres", ADMIN_PASSWORD, database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Whether a role can log in with a password, by psql's word.
-    pub fn accepts(&self, role: &str, password: &str) -> bool {
+    pub(crate) fn accepts(&self, role: &str, password: &str) -> bool {
         match self.psql(role, password, "postgres", "SELECT 1") {
             Ok(_) => true,
             Err(error) if error.contains("password authentication failed") => false,
@@ -140,7 +140,7 @@ impl PostgresServer {
     }
 
     /// Runs statements as any role; the error is what psql printed.
-    pub fn psql(&self, role: &str, password: &str, database: &str, sql: &str) -> Result<String, String> {
+    pub(crate) fn psql(&self, role: &str, password: &str, database: &str, sql: &str) -> Result<String, String> {
         let output = self.psql_output(role, password, database, sql);
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
@@ -202,7 +202,10 @@ fn configure(builder: &Builder, folder: &Path, data: &Path, port: u16) {
         folder.display()
     )
     .expect("a string takes what is written");
-    builder.lines.iter().for_each(|line| conf.push_str(&format!("{line}\n")));
+    for line in &builder.lines {
+        conf.push_str(line);
+        conf.push('\n');
+    }
     fs::write(data.join("postgresql.conf"), conf).expect("the configuration is written");
     let usual = fs::read_to_string(data.join("pg_hba.conf")).expect("initdb wrote it");
     fs::write(data.join("pg_hba.conf"), format!("{}\n{usual}", builder.hba.join("\n"))).expect("hba is written");

@@ -39,16 +39,23 @@ impl Admin {
     /// Logs in with the first of the target's admin credentials that is not refused, names the session, bounds its
     /// statements by the time that is left, and waits until the server has said that this is done.
     pub(crate) async fn open(job: &Job, target: &Target, name: &str, until: Until) -> Result<Self, Failure> {
+        Self::open_in(&job.target.database, job, target, name, until).await
+    }
+
+    /// The same in another database than the target's.
+    pub(crate) async fn open_in(
+        database: &str,
+        job: &Job,
+        target: &Target,
+        name: &str,
+        until: Until,
+    ) -> Result<Self, Failure> {
         let address = job.target.address(&job.target.endpoints[0])?;
         let mut refusal = None;
         for admin in &target.admins {
             let credential = Credential::read("target.admin", admin)?;
-            let who = Login {
-                role: credential.role,
-                password: credential.password,
-                database: &job.target.database,
-                application: "keywheel",
-            };
+            let Credential { role, password } = credential;
+            let who = Login { role, password, database, application: "keywheel" };
             match log_in(&address, who, job.target.connect_timeout.min(until.left())).await.result {
                 Ok(session) => {
                     return Self::named(
@@ -107,7 +114,7 @@ impl Admin {
     /// Sends a change: a lost answer is unknown.
     pub(crate) async fn change(&mut self, sql: &str) -> Result<(), Failure> {
         match self.send(sql).await {
-            Err(WireError::Server(error)) => Err(classify::statement_failure(&self.redacted(error))),
+            Err(WireError::Server(error)) => Err(classify::change_failure(&self.redacted(error))),
             Err(other) => Err(classify::lost_change(&other)),
             Ok(_) => Ok(()),
         }

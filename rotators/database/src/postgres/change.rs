@@ -1,9 +1,10 @@
 //! The changes: apply, revert and retire, for one role and for two.
 
-use keywheel_contract::{Applied, Cx, Failure, Material, Redactor, Standing, Target, Work};
+use keywheel_contract::{Applied, Cx, Failure, Finding, FindingKind, Material, Redactor, Standing, Target, Work};
 
 use super::{
     admin::Admin,
+    alternate::Pair,
     classify::{Entry, entry_of},
     job::{Credential, Job, Until},
     knock::knock,
@@ -30,7 +31,10 @@ impl Change<'_> {
         self.guard(new.role, "secret.candidate")?;
         let until = self.job.secret.valid_until_text(self.work.next_due_at)?;
         let mut admin = self.open(&[candidate]).await?;
-        let changed = self.set(&mut admin, new, until.as_deref()).await;
+        let changed = match self.compare(&mut admin).await {
+            Ok(()) => self.set(&mut admin, new, until.as_deref()).await,
+            Err(failure) => Err(failure),
+        };
         let proven = match changed {
             Ok(()) if self.job.secret.is_self_managed => self.prove_or_put_back(&mut admin, new).await,
             other => other,
@@ -81,6 +85,18 @@ impl Change<'_> {
             return Ok(());
         }
         self.expect_refused(old).await
+    }
+
+    /// Before roles change turns they must have equal rights, in every database that the admin can look into.
+    async fn compare(&self, admin: &mut Admin) -> Result<(), Failure> {
+        let Some(pair) = Pair::of(self.job, self.work) else { return Ok(()) };
+        let problems = pair.problems(admin, self.job, self.target, self.until).await?;
+        match problems.into_iter().find(|problem| problem.kind == FindingKind::Blocks) {
+            None => Ok(()),
+            Some(Finding { sentence, hint, .. }) => {
+                Err(Failure::misconfigured("secret.roles", "postgres-roles-differ", sentence, hint))
+            }
+        }
     }
 
     /// Opens the admin session whose name the rotation's settling looks for.

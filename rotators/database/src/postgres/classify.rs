@@ -3,7 +3,7 @@
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; routines: `postinit.c`, `miscinit.c`,
 //! `auth.c` and `heapam.c` of PostgreSQL's source.
 
-use keywheel_contract::Failure;
+use keywheel_contract::{Decision, Failure};
 
 use super::wire::{Attempt, ServerError, WireError};
 
@@ -101,14 +101,19 @@ pub(crate) fn statement_failure(error: &ServerError) -> Failure {
         (code, _) if code.starts_with("53") => {
             Failure::transient("postgres-out-of-resources", said, "free the resource that the server names")
         }
-        (code, _) if code.starts_with("22") || code.starts_with("P0") || code.starts_with("28") => Failure::refused(
-            "postgres-password-refused",
-            said,
-            "adapt the secret's `password` rules to the server's policy; a policy that must see the password needs \
-             `password_form = \"clear\"`",
-        ),
         _ => Failure::refused("postgres-statement-refused", said, "see the server's log for the statement"),
     }
+}
+
+/// Judges an error that the change of a password met: a policy may have refused it.
+pub(crate) fn change_failure(error: &ServerError) -> Failure {
+    let failure = statement_failure(error);
+    if failure.decision != Decision::Refused || !["22", "28", "P0"].contains(&error.code.get(..2).unwrap_or_default()) {
+        return failure;
+    }
+    let hint = "adapt the secret's `password` rules to the server's policy; a policy that must see the password needs \
+                `password_form = \"clear\"`";
+    Failure::refused("postgres-password-refused", failure.sentence, hint)
 }
 
 /// Judges why the admin could not log in at an endpoint, other than by a wrong password.
@@ -189,8 +194,6 @@ pub(crate) fn lost_change(error: &WireError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use keywheel_contract::Decision;
-
     use super::*;
 
     fn error(code: &str, routine: &str, severity: &str) -> ServerError {

@@ -7,6 +7,7 @@
 
 mod account;
 mod admin;
+mod alternate;
 mod change;
 mod classify;
 mod control;

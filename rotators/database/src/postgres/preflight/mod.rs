@@ -8,11 +8,29 @@ use keywheel_contract::{CheckOutcome, Cx, Failure, Preflight, Target, Work};
 
 use super::{
     admin::Admin,
+    alternate::Pair,
     control,
     job::{Job, Until},
     statements,
 };
 pub(crate) use report::Report;
+
+/// Adds what keeps two roles from taking turns.
+async fn compare(
+    admin: &mut Admin,
+    job: &Job,
+    target: &Target,
+    work: &Work,
+    until: Until,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let Some(pair) = Pair::of(job, work) else { return Ok(()) };
+    let problems = pair.problems(admin, job, target, until).await?;
+    let outcome = if problems.is_empty() { CheckOutcome::Passed } else { CheckOutcome::Failed };
+    report.check("both roles own nothing and have equal rights", outcome, format!("{} findings", problems.len()));
+    problems.into_iter().for_each(|problem| report.add(problem));
+    Ok(())
+}
 
 /// Looks at everything that can be looked at. A server that does not answer is a finding, so that what the settings
 /// alone tell is seen as well.
@@ -30,8 +48,9 @@ pub(crate) async fn preflight(
         Ok(mut admin) => {
             report.check("an admin session", CheckOutcome::Passed, format!("as `{}`", admin.role.escape_debug()));
             let looked = server::look(&mut admin, job, work, &mut report).await;
+            let compared = compare(&mut admin, job, target, work, until, &mut report).await;
             admin.close().await;
-            looked?;
+            looked.and(compared)?;
         }
         Err(failure) => report.failed("an admin session", failure),
     }

@@ -43,7 +43,11 @@ impl Report {
     }
 
     fn find(&mut self, kind: FindingKind, code: &str, sentence: impl Into<String>, hint: impl Into<String>) {
-        let finding = Finding { code: code.to_owned(), kind, sentence: sentence.into(), hint: hint.into() };
+        self.add(Finding { code: code.to_owned(), kind, sentence: sentence.into(), hint: hint.into() });
+    }
+
+    /// Adds a finding, unless the same is there.
+    pub(crate) fn add(&mut self, finding: Finding) {
         if !self.0.findings.contains(&finding) {
             self.0.findings.push(finding);
         }

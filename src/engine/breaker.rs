@@ -46,7 +46,9 @@ impl Engine {
             .write(move |tx| {
                 Box::pin(async move {
                     let tenant = engine.tenant.clone();
-                    let Some(mut target) = target::find(tx, engine.keyring(), &tenant, &id).await? else { return Ok(()) };
+                    let Some(mut target) = target::find(tx, engine.keyring(), &tenant, &id).await? else {
+                        return Ok(());
+                    };
                     match because {
                         Some(because) => engine.open_breaker(tx, &mut target, because).await,
                         None => engine.close_breaker(tx, &mut target).await,

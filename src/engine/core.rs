@@ -211,7 +211,12 @@ impl Engine {
     pub fn open(&self, version: &Version) -> Result<Material, Trouble> {
         let Some(token) = &version.token else {
             let sentence = format!("the value of version `{}` was destroyed", version.id);
-            return Err(Trouble::new(Kind::Conflict, "version-destroyed", sentence, "choose a version that has a value"));
+            return Err(Trouble::new(
+                Kind::Conflict,
+                "version-destroyed",
+                sentence,
+                "choose a version that has a value",
+            ));
         };
         let place = version_place(version);
         let plain = self.keyring().open(&place, &version.key, token)?;

@@ -78,7 +78,8 @@ impl Runner {
                 after.delivered_at = Some(self.engine.now());
                 (after.attempts, after.next_at) = (0, None);
                 after.last_error.clear();
-                let facts = json!({ "v": 1, "delivery": delivery.name, "version": current.id, "number": current.number });
+                let facts =
+                    json!({ "v": 1, "delivery": delivery.name, "version": current.id, "number": current.number });
                 Some(self.event_of(&subject.secret, "delivery.done", facts))
             }
             Some(trouble) => {
@@ -194,7 +195,12 @@ impl Engine {
     pub(crate) fn find_delivery_root(&self, name: &str) -> Result<&DeliveryRoot, Trouble> {
         self.options.delivery_roots.get(name).ok_or_else(|| {
             let sentence = format!("no delivery root is named `{name}`");
-            Trouble::new(Kind::Invalid, "unknown-delivery-root", sentence, "add `[[delivery_root]]` to the configuration file")
+            Trouble::new(
+                Kind::Invalid,
+                "unknown-delivery-root",
+                sentence,
+                "add `[[delivery_root]]` to the configuration file",
+            )
         })
     }
 
@@ -245,7 +251,9 @@ async fn run_hook(hook: &Hook, default: Duration) -> Result<(), Trouble> {
         Ok(Ok(status)) => Err(failed(format!("`{program}` ended with {status}"))),
         Ok(Err(error)) => Err(failed(format!("`{program}` was lost: {error}"))),
         Err(_) => {
-            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) =
+                child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
+            {
                 // It may have ended meanwhile; then there is nothing to end.
                 let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
             }

@@ -75,7 +75,8 @@ pub(super) fn replace(place: &FilePlace, content: &[u8]) -> Result<(), Trouble> 
 /// Opens the file's folder beneath the root; a link on the way that leads out of the root is refused by the kernel.
 fn open_folder(place: &FilePlace) -> std::io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let root = OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(&place.root)?;
+    let root =
+        OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(&place.root)?;
     let parent = place.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(rustix::fs::openat2(&root, parent, flags, Mode::empty(), ResolveFlags::BENEATH)?)
 }

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Engine, Trouble,
-    due::{From, compile},
+    due::{CountFrom, read},
     load::{Subject, load},
     runner::{RunError, Runner, Then},
 };
 use crate::{
     model::{Actor, Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin, ScheduleRow},
-    schedule::{GRACE, MissedPolicy, Schedule, missed},
+    schedule::{GRACE, MissedPolicy, missed},
     store::{Tx, agenda, event, occurrence, schedule},
 };
 
@@ -41,8 +41,8 @@ impl Engine {
         let now = self.now();
         let Some(row) = &subject.schedule else { return Ok(()) };
         let Some(due) = row.next_due_at.filter(|due| *due <= now && row.paused_at.is_none()) else { return Ok(()) };
-        let fired = self.count_fires(row, due, now)?;
-        let is_skipped = self.skips(row)? && now - due > GRACE;
+        let fired = count_fires(row, due, now)?;
+        let is_skipped = skips(row)? && now - due > GRACE;
         let already_open = subject.open.iter().find(|open| open.origin == OccurrenceOrigin::Planned);
         match already_open {
             Some(open) if !is_skipped => {
@@ -56,31 +56,17 @@ impl Engine {
         let mut row = row.clone();
         let published_at = subject.current().and_then(|version| version.published_at);
         // Until a publish says otherwise, the plan goes on from this fire.
-        let from = From { counted_from: now, published_at, now };
+        let from = CountFrom { origin: now, published_at, now };
         row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at);
         let written = schedule::put(tx, self.keyring(), &mut row).await?;
         event::note_without_event(tx, &[written]).await?;
         Ok(())
     }
 
-    fn skips(&self, row: &ScheduleRow) -> Result<bool, Trouble> {
-        let _ = compile(row)?;
-        let schedule: Result<Schedule, _> = serde_json::from_value(row.rule.clone());
-        Ok(schedule.is_ok_and(|schedule| schedule.missed == MissedPolicy::Skip))
-    }
-
-    fn count_fires(&self, row: &ScheduleRow, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<Fired, Trouble> {
-        let more = missed(&compile(row)?, due, now);
-        Ok(Fired {
-            first: due,
-            last: more.map_or(due, |missed| missed.last),
-            count: 1 + more.map_or(0, |missed| i64::try_from(missed.count).unwrap_or(i64::MAX - 1)),
-        })
-    }
-
     fn planned_occurrence(&self, subject: &Subject, fired: &Fired, is_skipped: bool) -> Occurrence {
         let now = self.now();
-        let why = if is_skipped { "its time passed while nothing could act, and the schedule says to skip" } else { "" };
+        let why =
+            if is_skipped { "its time passed while nothing could act, and the schedule says to skip" } else { "" };
         Occurrence {
             id: self.mint(OccurrenceId::mint),
             tenant: subject.secret.tenant.clone(),
@@ -108,4 +94,17 @@ struct Fired {
     first: DateTime<Utc>,
     last: DateTime<Utc>,
     count: i64,
+}
+
+fn skips(row: &ScheduleRow) -> Result<bool, Trouble> {
+    Ok(read(row)?.missed == MissedPolicy::Skip)
+}
+
+fn count_fires(row: &ScheduleRow, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<Fired, Trouble> {
+    let more = missed(&read(row)?.compile(), due, now);
+    Ok(Fired {
+        first: due,
+        last: more.map_or(due, |missed| missed.last),
+        count: 1 + more.map_or(0, |missed| i64::try_from(missed.count).unwrap_or(i64::MAX - 1)),
+    })
 }

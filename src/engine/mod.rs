@@ -28,6 +28,6 @@ mod steps;
 mod template;
 mod trouble;
 
-pub use deliver::FileSettings;
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
+pub use deliver::FileSettings;
 pub use trouble::{Kind, Trouble};

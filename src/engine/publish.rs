@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{
     Engine, Trouble,
     alerts::{Wrong, kind},
-    due::From,
+    due::CountFrom,
     journal::{JournalOf, follow},
     load::{Running, Subject, load},
     runner::{RunError, Runner, Then},
@@ -93,7 +93,7 @@ impl Engine {
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
         if let Some(mut row) = subject.schedule.clone() {
             row.counted_from = now;
-            let from = From { counted_from: now, published_at: Some(now), now };
+            let from = CountFrom { origin: now, published_at: Some(now), now };
             row.next_due_at = match row.paused_at {
                 Some(_) => row.next_due_at,
                 None => self.next_due(&row, &secret, from)?.map(|due| due.at),
@@ -228,7 +228,7 @@ impl Engine {
         let is_planned = open.origin == OccurrenceOrigin::Planned && open.end.is_some();
         if let Some(row) = subject.schedule.clone().filter(|row| is_planned && row.next_due_at.is_none()) {
             let mut row = row;
-            let from = From { counted_from: self.now(), published_at: None, now: self.now() };
+            let from = CountFrom { origin: self.now(), published_at: None, now: self.now() };
             row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at);
             let written = schedule::put(tx, self.keyring(), &mut row).await?;
             event::note_without_event(tx, &[written]).await?;

@@ -7,7 +7,7 @@ use keywheel_contract::{Failure, Prepared, Work};
 use super::{
     Engine, Trouble,
     call::{Call, Right},
-    due::From,
+    due::CountFrom,
     load::{Running, Subject},
     runner::{RunError, Runner, Then},
 };
@@ -72,7 +72,7 @@ impl Runner {
         let Some(schedule) = subject.schedule.as_ref().filter(|schedule| schedule.paused_at.is_none()) else {
             return Ok(None);
         };
-        let from = From { counted_from: now, published_at: Some(now), now };
+        let from = CountFrom { origin: now, published_at: Some(now), now };
         Ok(self.engine.next_due(schedule, &subject.secret, from)?.map(|due| micros(due.at)))
     }
 
@@ -109,8 +109,7 @@ impl Runner {
         };
         let sealed = self.engine.seal_version(subject, running, &material, identity.clone())?;
         let attempt = running.fold.attempts + 1;
-        let events =
-            vec![Recorded::Sealed { version: sealed.id.clone(), identity }, Recorded::Applying { attempt }];
+        let events = vec![Recorded::Sealed { version: sealed.id.clone(), identity }, Recorded::Applying { attempt }];
         let after = super::journal::follow(running.fold.clone(), &events)?;
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
         let (id, fold, started_at) = (sealed.id.clone(), after.clone(), running.started_at);
@@ -200,7 +199,7 @@ impl Engine {
     }
 
     /// Seals a value into a version's row: token, key and fingerprint.
-    pub(crate) fn seal_into(&self, version: &mut Version, material: &Material) -> Result<(), Trouble> {
+    pub fn seal_into(&self, version: &mut Version, material: &Material) -> Result<(), Trouble> {
         let plain = material.to_json();
         let sealed = self.keyring().seal(&super::core::version_place(version), &plain, self.now())?;
         version.fingerprint = self.keyring().fingerprint(&version.tenant, version.secret.as_str(), &plain)?;

@@ -121,7 +121,8 @@ impl Runner {
                 _ => None,
             });
             let sentence = because.unwrap_or_else(|| "the target did not say".to_owned());
-            let failure = Failure::unknown("target-silent", sentence, "bring the target back; keywheel looks again by itself");
+            let failure =
+                Failure::unknown("target-silent", sentence, "bring the target back; keywheel looks again by itself");
             return self.undecided(subject, running, &failure).await;
         }
         self.engine.target_answered(&call.target.id).await;
@@ -151,7 +152,8 @@ impl Runner {
         let kept = version::list(&mut tx, self.engine.keyring(), &self.claim.tenant, &self.secret).await?;
         drop(tx);
         let tried = [running.fold.candidate().map(|c| &c.version), running.fold.planned.current.as_ref()];
-        for older in kept.iter().rev().filter(|kept| kept.token.is_some() && !tried.contains(&Some(&kept.id))).take(20) {
+        for older in kept.iter().rev().filter(|kept| kept.token.is_some() && !tried.contains(&Some(&kept.id))).take(20)
+        {
             if self.see(call, self.engine.open(older)?).await == Seen::Works {
                 return Ok(Some(older.id.clone()));
             }

@@ -155,6 +155,7 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         reason: new.reason,
         at: micros(new.at),
         mac: Vec::new(),
+        noted: None,
     };
     row.mac = row.make_mac(keyring)?;
     execute!(

@@ -4,6 +4,7 @@
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod oracle;
+pub(crate) mod postgres;
 pub(crate) mod preload;
 pub(crate) mod proof;
 pub(crate) mod proxy;

@@ -19,6 +19,11 @@ WHERE r.rolname = @role AND s.refclassid = 'pg_authid'::regclass AND s.deptype =
 AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
 GROUP BY d.datname ORDER BY 1";
 
+/// Whether sessions of a role become another role when they begin.
+pub(super) const BECOMES_OWNER: &str = "\
+SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c
+WHERE r.rolname = @role AND c LIKE 'role=%'";
+
 /// What is the same in every database; memberships have more options from 16 on, parameters grants from 15 on.
 pub(super) fn shared(is_new_model: bool, has_parameters: bool) -> String {
     let memberships = if is_new_model { MEMBERSHIPS_16 } else { MEMBERSHIPS };

@@ -28,7 +28,9 @@ async fn compare(
     let problems = pair.problems(admin, job, target, until).await?;
     let outcome = if problems.is_empty() { CheckOutcome::Passed } else { CheckOutcome::Failed };
     report.check("both roles own nothing and have equal rights", outcome, format!("{} findings", problems.len()));
-    problems.into_iter().for_each(|problem| report.add(problem));
+    for problem in problems {
+        report.add(problem);
+    }
     Ok(())
 }
 

@@ -1,9 +1,15 @@
 //! Two roles that take turns: the turn, the overlap, and everything that must be equal before.
 
-use keywheel_contract::{FindingKind, Material, Rotator, Work};
+use std::sync::LazyLock;
+
+use keywheel_contract::{FindingKind, Material, Preflight, Rotator, Work};
 use serde_json::json;
 
 use super::world::{World, codes, text, unique, value};
+use crate::support::postgres::PostgresServer;
+
+/// A server whose databases no other test makes or shuts.
+static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
 /// Two equal login roles below an owner, and the work of rotating them; the first is in use.
 struct Roles {
@@ -21,6 +27,10 @@ fn roles(world: &World) -> (Roles, Work) {
     let settings = json!({ "strategy": "alternate", "roles": [first, second], "owner": owner });
     let work = world.work(settings, Some(value(&first, "first-password")));
     (Roles { first, second, owner }, work)
+}
+
+fn hint_of<'a>(seen: &'a Preflight, code: &str) -> &'a str {
+    &seen.findings.iter().find(|finding| finding.code == code).expect("found").hint
 }
 
 fn then(world: &World, work: &Work, current: &Material) -> Work {
@@ -93,7 +103,7 @@ async fn equal_roles_pass_preflight_without_an_acknowledgement() {
 
 #[tokio::test]
 async fn every_kind_of_difference_blocks_and_prints_the_statement_that_mends_it() {
-    let (world, _turn) = World::alone().await;
+    let world = World::at(&SERVER);
     let other = unique("db");
     world.server.sql(&format!("CREATE DATABASE {other}"));
     world.server.sql("CREATE TABLE t (a int, b int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
@@ -144,7 +154,7 @@ async fn every_kind_of_difference_blocks_and_prints_the_statement_that_mends_it(
         let mend = mend.replace('@', &format!("\"{}\"", roles.second));
         let seen = world.preflight(&target, &work).await;
         assert_eq!(codes(&seen, FindingKind::Blocks), ["roles-differ"], "{make}: {seen:#?}");
-        let hint = &seen.findings[0].hint;
+        let hint = hint_of(&seen, "roles-differ");
         assert!(hint.lines().any(|line| line == mend), "{mend}\nis not in\n{hint}");
         let candidate = world.prepare(&target, &work).await;
         let failure = world.rotator.apply(&world.cx(), &target, &work, &candidate).await.expect_err("unequal");
@@ -153,7 +163,7 @@ async fn every_kind_of_difference_blocks_and_prints_the_statement_that_mends_it(
         // What is printed mends it.
         world.server.sql_in(database, &hint.lines().skip(1).collect::<String>());
         let seen = world.preflight(&target, &work).await;
-        assert!(seen.findings.is_empty(), "{make}: {:#?}", seen.findings);
+        assert_eq!(codes(&seen, FindingKind::Blocks), Vec::<&str>::new(), "{make}: {:#?}", seen.findings);
     }
 }
 
@@ -164,7 +174,7 @@ async fn what_the_next_role_has_beyond_blocks_too() {
     world.server.sql(&format!("GRANT pg_monitor TO {}", roles.second));
     let seen = world.preflight(&target, &work).await;
     assert_eq!(codes(&seen, FindingKind::Blocks), ["roles-differ"]);
-    assert!(seen.findings[0].hint.contains(&format!("REVOKE pg_monitor FROM \"{}\";", roles.second)));
+    assert!(hint_of(&seen, "roles-differ").contains(&format!("REVOKE pg_monitor FROM \"{}\";", roles.second)));
 }
 
 #[tokio::test]
@@ -174,7 +184,7 @@ async fn a_login_role_that_owns_something_or_is_no_member_blocks() {
     world.server.sql(&format!("CREATE TABLE o_{first} (); ALTER TABLE o_{first} OWNER TO {second}"));
     let seen = world.preflight(&target, &work).await;
     assert_eq!(codes(&seen, FindingKind::Blocks), ["role-owns-objects"]);
-    assert!(seen.findings[0].hint.contains(&format!("REASSIGN OWNED BY \"{second}\" TO \"{owner}\"")));
+    assert!(hint_of(&seen, "role-owns-objects").contains(&format!("REASSIGN OWNED BY \"{second}\" TO \"{owner}\"")));
     world.server.sql(&format!("DROP TABLE o_{first}; REVOKE {owner} FROM {first}, {second}"));
     let seen = world.preflight(&target, &work).await;
     assert_eq!(codes(&seen, FindingKind::Blocks), ["not-member-of-owner", "not-member-of-owner"]);
@@ -182,7 +192,7 @@ async fn a_login_role_that_owns_something_or_is_no_member_blocks() {
 
 #[tokio::test]
 async fn a_database_that_the_admin_may_not_enter_is_told_and_can_be_acknowledged() {
-    let (world, _turn) = World::alone().await;
+    let world = World::at(&SERVER);
     let (admin, database) = (unique("admin"), unique("db"));
     let (mut target, (_, work)) = (world.target(), roles(&world));
     world.server.sql(&format!("CREATE ROLE {admin} CREATEROLE LOGIN PASSWORD 'pw-of-admin'"));
@@ -193,5 +203,4 @@ async fn a_database_that_the_admin_may_not_enter_is_told_and_can_be_acknowledged
     assert_eq!(codes(&seen, FindingKind::NeedsAcknowledgement), ["database-not-compared"]);
     assert_eq!(codes(&seen, FindingKind::Blocks), Vec::<&str>::new());
     world.rotate(&target, &work).await;
-    world.server.sql(&format!("DROP DATABASE {database}"));
 }

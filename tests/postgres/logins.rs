@@ -1,8 +1,12 @@
 //! What the real server answers to logins, and what is concluded.
 
-use std::sync::LazyLock;
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use keywheel_contract::{FindingKind, Refusal, Rotator, Seen, Verdict};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::world::{World, codes, unique, value};
@@ -146,4 +150,24 @@ async fn a_refused_candidate_is_not_yet() {
     let (target, work) = (world.target(), world.single(&role, "first-password"));
     let verdict = world.rotator.verify(&world.cx(), &target, &work, &value(&role, "wrong")).await.expect("an answer");
     assert!(matches!(verdict, Verdict::NotYet { .. }), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_never_answers_is_silent_within_the_time_limit() {
+    static FROZEN: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+    let world = World::at(&FROZEN);
+    let work = world.single(&unique("app"), "first-password");
+    let right = work.current.clone().expect("known");
+    let port = FROZEN.port();
+    let target = world.target_with(json!({ "host": "127.0.0.1", "port": port, "connect_timeout": "300ms" }));
+    let postmaster = Pid::from_raw(i32::try_from(FROZEN.pid()).expect("a pid")).expect("not zero");
+    kill_process(postmaster, Signal::STOP).expect("stopped");
+    let begun = Instant::now();
+    let seen = world.probe(&target, &work, &right).await;
+    let failure = world.rotator.apply(&world.cx(), &target, &work, &right).await.expect_err("silent");
+    kill_process(postmaster, Signal::CONT).expect("continued");
+    assert!(matches!(seen, Seen::Unreachable { .. }), "{seen:?}");
+    assert_eq!(failure.code, "postgres-unreachable");
+    assert!(begun.elapsed() < Duration::from_secs(3), "five times two limits");
+    assert_eq!(world.probe(&world.target(), &work, &right).await, Seen::Works);
 }

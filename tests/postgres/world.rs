@@ -142,15 +142,13 @@ impl World {
         self.server.accepts(text(material, "username"), text(material, "password"))
     }
 
-    /// Every role with every attribute, memberships and settings; passwords only of the roles but one.
-    pub(crate) fn catalogue_without_password_of(&self, role: &str) -> String {
-        let except = role.replace('\'', "''").replace('\\', "\\\\");
-        self.server.sql(&format!(
-            "SELECT to_jsonb(a) - 'rolpassword' || CASE WHEN rolname = E'{except}' THEN '{{}}' \
-             ELSE jsonb_build_object('p', rolpassword) END FROM pg_authid a ORDER BY oid; \
-             SELECT m FROM pg_auth_members m ORDER BY 1; SELECT s FROM pg_db_role_setting s ORDER BY 1; \
-             SELECT to_jsonb(d) FROM pg_shdescription d ORDER BY 1"
-        ))
+    /// Every role with every attribute and its password, memberships, settings and comments, a line each.
+    pub(crate) fn catalogue(&self) -> Vec<String> {
+        let text = self.server.sql(
+            "SELECT to_jsonb(a) FROM pg_authid a ORDER BY oid; SELECT m FROM pg_auth_members m ORDER BY 1; \
+             SELECT s FROM pg_db_role_setting s ORDER BY 1; SELECT to_jsonb(d) FROM pg_shdescription d ORDER BY 1",
+        );
+        text.lines().map(str::to_owned).collect()
     }
 
     fn bytes(&self) -> [u8; 10] {
@@ -158,6 +156,17 @@ impl World {
         self.random.fill(&mut bytes);
         bytes
     }
+}
+
+/// Asserts that between two catalogues the password of one role changed, and nothing else.
+pub(crate) fn assert_only_password_changed(before: &[String], after: &[String], role: &str) {
+    assert_eq!(before.len(), after.len());
+    let changed: Vec<_> = before.iter().zip(after).filter(|(before, after)| before != after).collect();
+    let [(old, new)] = changed[..] else { panic!("{} lines changed for {role:?}", changed.len()) };
+    let [mut old, mut new] = [old, new].map(|line| serde_json::from_str::<Value>(line).expect("a role"));
+    assert_eq!(old["rolname"], *role);
+    assert_ne!(old["rolpassword"].take(), new["rolpassword"].take());
+    assert_eq!(old, new);
 }
 
 pub(crate) fn value(username: &str, password: &str) -> Material {

@@ -3,15 +3,15 @@
 use keywheel_contract::{Applied, Cx, Failure, Finding, FindingKind, Material, Redactor, Standing, Target, Work};
 
 use super::{
-    admin::Admin,
+    admin::{Admin, Facts},
     alternate::Pair,
     classify::{Entry, entry_of},
     job::{Credential, Job, Until},
     knock::knock,
-    settings::Strategy,
+    settings::{PasswordForm, Strategy},
     settle::session_name,
     statements,
-    stored::{stored_form, unknown_password},
+    stored::{SCRAM, stored_form, unknown_password},
     wire::{Login, log_in},
 };
 
@@ -55,9 +55,9 @@ impl Change<'_> {
             },
             (Strategy::Single { .. }, Some(current)) if current.role == new.role => {
                 let mut admin = self.open(&[candidate]).await?;
-                let changed = self.set(&mut admin, current, None).await;
+                let restored = self.put_back(&mut admin, current).await;
                 admin.close().await;
-                changed?;
+                restored?;
                 self.expect_accepted(current).await
             }
             // The role was another one: the credential that is in use was not touched.
@@ -133,16 +133,8 @@ impl Change<'_> {
     /// For an account that changes itself: a second session must get in with the new password while the first is
     /// still open, else the first puts the old one back.
     async fn prove_or_put_back(&self, admin: &mut Admin, new: Credential<'_>) -> Result<(), Failure> {
-        let endpoint = &self.job.target.endpoints[0];
-        let address = self.job.target.address(endpoint)?;
-        let database = self.job.login_database();
-        let who = Login { role: new.role, password: new.password, database, application: "keywheel/verify" };
-        let attempt = log_in(&address, who, self.job.target.connect_timeout.min(self.until.left())).await;
-        if entry_of(&attempt) != Entry::WrongOrExpired {
-            // Accepted; or silent, which the verification that follows will judge.
-            if let Ok(session) = attempt.result {
-                session.close().await;
-            }
+        // Accepted; or silent, which the verification that follows will judge.
+        if self.log_in_once(new).await? != Entry::WrongOrExpired {
             return Ok(());
         }
         let Some(current) = &self.work.current else { return Ok(()) };
@@ -150,15 +142,40 @@ impl Change<'_> {
         if current.role != new.role {
             return Ok(());
         }
-        self.set(admin, current, None).await.map_err(|failure| {
+        self.put_back(admin, current).await.map_err(|failure| {
             let sentence = format!("the new password is refused, and the old one was not put back: {failure}");
             Failure::unknown("postgres-not-put-back", sentence, failure.hint)
         })?;
         Err(Failure::refused(
             "postgres-new-password-refused",
             "the server refused a login with the new password; the old one was put back",
-            "check `VALID UNTIL` of the role and its line in pg_hba.conf",
+            "check `VALID UNTIL` of the role and its line in pg_hba.conf, which must allow the `password_form`",
         ))
+    }
+
+    /// Sets a role's earlier password again. Where a line of pg_hba.conf asks for SCRAM, an md5 form is refused, and a
+    /// verifier, which every line allows, is set instead.
+    async fn put_back(&self, admin: &mut Admin, current: Credential<'_>) -> Result<(), Failure> {
+        self.set(admin, current, None).await?;
+        if self.job.secret.form != PasswordForm::Md5 || self.log_in_once(current).await? != Entry::WrongOrExpired {
+            return Ok(());
+        }
+        let facts = Facts { encryption: SCRAM.to_owned(), ..admin.facts.clone() };
+        let stored = stored_form(self.cx.random, PasswordForm::Verifier, &facts, current).await?;
+        admin.change(&statements::alter_password(current.role, &stored, None)).await
+    }
+
+    /// One login where changes are made.
+    async fn log_in_once(&self, credential: Credential<'_>) -> Result<Entry, Failure> {
+        let address = self.job.target.address(&self.job.target.endpoints[0])?;
+        let Credential { role, password } = credential;
+        let who = Login { role, password, database: self.job.login_database(), application: "keywheel/verify" };
+        let attempt = log_in(&address, who, self.job.target.connect_timeout.min(self.until.left())).await;
+        let entry = entry_of(&attempt);
+        if let Ok(session) = attempt.result {
+            session.close().await;
+        }
+        Ok(entry)
     }
 
     /// After a revert the current password must be accepted; that NOLOGIN or a privilege stops the login later does

@@ -50,6 +50,7 @@ impl<'a> Pair<'a> {
         for role in [self.serving, self.next] {
             problems.extend(self.owned(admin, role).await?);
             problems.extend(self.membership(admin, role).await?);
+            problems.extend(self.new_objects(admin, role).await?);
         }
         let is_new_model = admin.facts.version >= 160_000;
         let has_parameters = admin.facts.version >= 150_000;
@@ -115,6 +116,24 @@ impl<'a> Pair<'a> {
         let hint = format!("run: GRANT {} TO {}", identifier(self.owner), identifier(role));
         let sentence = format!("the login role `{shown}` is not a member of the owner `{owner}`");
         Ok(Some(blocks("not-member-of-owner", sentence, hint)))
+    }
+
+    /// Without a setting of the role's own, what the application creates belongs to the login role of the day.
+    async fn new_objects(&self, admin: &mut Admin, role: &str) -> Result<Option<Finding>, Failure> {
+        if !admin.ask(&queries::for_role(queries::BECOMES_OWNER, role)).await?.is_empty() {
+            return Ok(None);
+        }
+        let owner = literal(self.owner);
+        Ok(Some(Finding {
+            code: "new-objects-belong-to-login-role".to_owned(),
+            kind: FindingKind::Note,
+            sentence: format!("what `{}` creates belongs to it and not to the owner", role.escape_debug()),
+            hint: format!(
+                "if the application creates objects: ALTER ROLE {} SET role = {}",
+                identifier(role),
+                owner.trim_start()
+            ),
+        }))
     }
 
     /// Compares what a query tells of both roles.

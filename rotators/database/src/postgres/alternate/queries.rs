@@ -19,6 +19,11 @@ WHERE r.rolname = @role AND s.refclassid = 'pg_authid'::regclass AND s.deptype =
 AND s.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
 GROUP BY d.datname ORDER BY 1";
 
+/// Whether sessions of a role become another role when they begin.
+pub(super) const BECOMES_OWNER: &str = "\
+SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c
+WHERE r.rolname = @role AND c LIKE 'role=%'";
+
 /// What is the same in every database; memberships have more options from 16 on, parameters grants from 15 on.
 pub(super) fn shared(is_new_model: bool, has_parameters: bool) -> String {
     let memberships = if is_new_model { MEMBERSHIPS_16 } else { MEMBERSHIPS };
@@ -87,18 +92,19 @@ SELECT format('PARAMETER %s %s %s', p.parname, x.privilege_type, x.is_grantable)
 FROM pg_parameter_acl p, aclexplode(p.paracl) x JOIN pg_roles r ON r.oid = x.grantee
 WHERE r.rolname = @role";
 
-/// What differs by database.
+/// What differs by database. Names are written only of objects with grants: writing those of 3,000 built-in
+/// functions takes the server 60 ms.
 pub(super) const LOCAL: &str = "\
 WITH me AS (SELECT oid FROM pg_roles WHERE rolname = @role),
 acls(kind, name, acl) AS (
-  SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass::text, relacl FROM pg_class
-  UNION ALL SELECT 'SCHEMA', quote_ident(nspname), nspacl FROM pg_namespace
-  UNION ALL SELECT 'ROUTINE', oid::regprocedure::text, proacl FROM pg_proc
-  UNION ALL SELECT 'TYPE', oid::regtype::text, typacl FROM pg_type
-  UNION ALL SELECT 'LANGUAGE', quote_ident(lanname), lanacl FROM pg_language
-  UNION ALL SELECT 'FOREIGN DATA WRAPPER', quote_ident(fdwname), fdwacl FROM pg_foreign_data_wrapper
-  UNION ALL SELECT 'FOREIGN SERVER', quote_ident(srvname), srvacl FROM pg_foreign_server
-  UNION ALL SELECT 'LARGE OBJECT', oid::text, lomacl FROM pg_largeobject_metadata),
+  SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass::text, relacl FROM pg_class WHERE relacl IS NOT NULL
+  UNION ALL SELECT 'SCHEMA', quote_ident(nspname), nspacl FROM pg_namespace WHERE nspacl IS NOT NULL
+  UNION ALL SELECT 'ROUTINE', oid::regprocedure::text, proacl FROM pg_proc WHERE proacl IS NOT NULL
+  UNION ALL SELECT 'TYPE', oid::regtype::text, typacl FROM pg_type WHERE typacl IS NOT NULL
+  UNION ALL SELECT 'LANGUAGE', quote_ident(lanname), lanacl FROM pg_language WHERE lanacl IS NOT NULL
+  UNION ALL SELECT 'FOREIGN DATA WRAPPER', quote_ident(fdwname), fdwacl FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
+  UNION ALL SELECT 'FOREIGN SERVER', quote_ident(srvname), srvacl FROM pg_foreign_server WHERE srvacl IS NOT NULL
+  UNION ALL SELECT 'LARGE OBJECT', oid::text, lomacl FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL),
 grants(privilege, place, is_grantable) AS (
   SELECT x.privilege_type, a.kind || ' ' || a.name, x.is_grantable
   FROM acls a, aclexplode(a.acl) x, me WHERE x.grantee = me.oid

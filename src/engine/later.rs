@@ -14,12 +14,14 @@ use super::{
     runner::{RunError, Runner, Then},
 };
 use crate::{
-    model::{Actor, EventId, Secret, Stage, Version, VersionId},
-    store::{NewEvent, StoreError, agenda, event, proof, secret, version},
+    model::{Actor, EventId, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, Stage, Version, VersionId},
+    store::{NewEvent, StoreError, agenda, event, occurrence, proof, secret, version},
 };
 
 /// How long a failed retirement waits for its next try.
 const RETIRE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+/// How long after its publish a version of a rotation that changed hands is mended when it is refused.
+const MENDED_WITHIN: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// How long a probe that met silence waits for its next try.
 const PROBE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
@@ -117,6 +119,10 @@ impl Runner {
             let facts = serde_json::json!({ "v": 1, "version": current.id, "refusal": refusal });
             self.event_of(&subject.secret, "secret.drifted", facts)
         });
+        let mend = match &event {
+            Some(_) if self.changed_hands(current).await? => Some(self.mending(&subject.secret)),
+            _ => None,
+        };
         let name = subject.secret.name.clone();
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
@@ -136,12 +142,51 @@ impl Runner {
                     let hint = format!("somebody changed it there: `keywheel rotate {name}` sets a new one");
                     let wrong = Wrong::of_secret(&secret.id, kind::DRIFTED, sentence, hint);
                     engine.open_alert(tx, &claim.tenant, &wrong).await?;
+                    if let Some(mend) = mend {
+                        occurrence::insert(tx, &mend).await?;
+                    }
                     event::append(tx, engine.keyring(), NewEvent { written, ..event }).await?;
                     Ok::<_, StoreError>(())
                 })
             })
             .await?;
         Ok(Then::LookAgain)
+    }
+
+    /// Whether the rotation that made a version was taken over, and only just published: then a refusal is most
+    /// likely the late act of its earlier holder, which is mended and not only told.
+    async fn changed_hands(&self, version: &Version) -> Result<bool, RunError> {
+        let (Some(rotation), Some(published_at)) = (&version.rotation, version.published_at) else { return Ok(false) };
+        if self.engine.now() - published_at > MENDED_WITHIN {
+            return Ok(false);
+        }
+        let mut tx = self.engine.store.read().await?;
+        let journal = event::list_journal(&mut tx, self.engine.keyring(), &version.tenant, rotation).await?;
+        Ok(journal.iter().any(|event| event.kind == "rotation.taken_over"))
+    }
+
+    /// A rotation of keywheel's own accord.
+    fn mending(&self, secret: &Secret) -> Occurrence {
+        let now = self.engine.now();
+        Occurrence {
+            id: self.engine.mint(OccurrenceId::mint),
+            tenant: secret.tenant.clone(),
+            secret: secret.id.clone(),
+            origin: OccurrenceOrigin::Requested,
+            end: None,
+            first_at: now,
+            last_at: now,
+            fires: 1,
+            attempts: 0,
+            not_before: None,
+            actor: Actor::daemon(),
+            reason: "a late change of an earlier holder was found at the target".to_owned(),
+            rotation: None,
+            candidate_from: None,
+            why: String::new(),
+            created_at: now,
+            ended_at: None,
+        }
     }
 
     /// Forgets a deleted secret; its events stay.

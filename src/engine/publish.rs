@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     Engine, Trouble,
     alerts::{Wrong, kind},
@@ -87,6 +89,7 @@ impl Engine {
         let mut written = self.restage(tx, &subject, id, number).await?;
         secret.next_number += 1;
         secret.rotation = None;
+        secret.expires_at = same_life_again(&subject, now);
         let second_look = running.fold.changed_hands.then_some(now + SECOND_LOOK);
         let daily = self.options.probe_every.map(|every| now + every);
         secret.probe_at = second_look.or(daily);
@@ -235,4 +238,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A value that expired so long after it was published gives the next one the same life.
+fn same_life_again(subject: &Subject, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let expires_at = subject.secret.expires_at?;
+    let born_at = subject.current().and_then(|current| current.published_at).unwrap_or(subject.secret.created_at);
+    (expires_at > born_at).then(|| now + (expires_at - born_at))
 }

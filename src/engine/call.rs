@@ -49,7 +49,7 @@ impl Call {
         self.run(|cx, call| async move { call.rotator.prepare(&cx.cx(), &call.target, &call.work).await }).await
     }
 
-    pub(super) async fn apply(&self, sealed: &Sealed) -> Result<Applied, Failure> {
+    pub(super) async fn apply_sealed(&self, sealed: &Sealed) -> Result<Applied, Failure> {
         let candidate = self.open(sealed.version())?;
         self.run(|cx, call| async move { call.rotator.apply(&cx.cx(), &call.target, &call.work, &candidate).await })
             .await
@@ -74,7 +74,7 @@ impl Call {
             .await
     }
 
-    pub(super) async fn retire(&self, old: Material, live: &Published) -> Result<(), Failure> {
+    pub(super) async fn retire_old(&self, old: Material, live: &Published) -> Result<(), Failure> {
         let live = self.open(live.version())?;
         self.run(|cx, call| async move { call.rotator.retire(&cx.cx(), &call.target, &call.work, &old, &live).await })
             .await

@@ -47,7 +47,7 @@ impl Runner {
     }
 
     /// Makes the target refuse a version that was current.
-    pub(super) async fn retire(&self, subject: &Subject, id: &VersionId) -> Result<Then, RunError> {
+    pub(super) async fn retire_version(&self, subject: &Subject, id: &VersionId) -> Result<Then, RunError> {
         let Some(old) = subject.live.iter().find(|version| version.id == *id) else { return Ok(Then::LookAgain) };
         let Some(current) = subject.current() else { return Ok(Then::LookAgain) };
         let Some(call) = self.later_call(subject, current).await? else { return Ok(Then::LookAgain) };
@@ -55,7 +55,7 @@ impl Runner {
             return Ok(Then::LookAgain);
         };
         let retired = match &old.token {
-            Some(_) => call.retire(self.engine.open(old)?, &live).await,
+            Some(_) => call.retire_old(self.engine.open(old)?, &live).await,
             None => Ok(()),
         };
         let mut version = old.clone();

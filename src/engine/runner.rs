@@ -139,7 +139,7 @@ impl Runner {
             Work::Start => self.start(subject).await,
             Work::Step(next) => self.step(subject, next).await,
             Work::Deliver(id) => self.deliver(subject, &id).await,
-            Work::Retire(id) => self.retire(subject, &id).await,
+            Work::Retire(id) => self.retire_version(subject, &id).await,
             Work::Probe => self.probe_for_drift(subject).await,
             Work::Purge => self.purge(subject).await,
         }

@@ -28,7 +28,7 @@ impl Runner {
                 Ok(Then::LookAgain)
             }
             Next::Prepare => self.prepare(subject, running).await,
-            Next::Apply { attempt } => self.apply(subject, running, attempt).await,
+            Next::Apply { attempt } => self.attempt(subject, running, attempt).await,
             Next::Settle => self.settle(subject, running).await,
             Next::Probe => self.probe(subject, running).await,
             Next::Verify => self.verify(subject, running).await,
@@ -43,7 +43,7 @@ impl Runner {
         }
     }
 
-    async fn apply(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
+    async fn attempt(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
         let Some(candidate) = running.fold.candidate().cloned() else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
         let fold = self.record(running, vec![Recorded::Applying { attempt }]).await?;
@@ -61,7 +61,7 @@ impl Runner {
     ) -> Result<Then, RunError> {
         let sealed = proof::find_sealed(&self.engine.store, &self.claim.tenant, candidate).await?;
         let applied = match &sealed {
-            Some(sealed) => call.apply(sealed).await,
+            Some(sealed) => call.apply_sealed(sealed).await,
             None => Err(Failure::transient("not-sealed", "the candidate is not in the store", "restore the store")),
         };
         let recorded = match applied {

@@ -6,7 +6,7 @@ use keywheel_contract::{Decision, Rotator, Settled, Target, Work};
 use sqlx::{Connection, PgConnection};
 
 use super::world::{World, text, unique, value};
-use crate::support::postgres::ADMIN_PASSWORD;
+use crate::support::{postgres::ADMIN_PASSWORD, wait::eventually};
 
 /// A session that has changed the role's row and not committed.
 async fn holder(world: &World, role: &str) -> PgConnection {
@@ -26,21 +26,17 @@ async fn until_it_waits(world: &World, work: &Work) {
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'keywheel/{}' AND wait_event_type = 'Lock'",
         work.rotation
     );
-    let limit = Instant::now() + Duration::from_secs(20);
-    while world.server.sql(&sql) != "1" {
-        assert!(Instant::now() < limit, "the statement never waited");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let waits = async || (world.server.sql(&sql) == "1").then_some(());
+    eventually(Duration::from_secs(20), "the statement waits", waits).await.expect("in time");
 }
 
 async fn settle(world: &World, target: &Target, work: &Work) -> u32 {
-    let limit = Instant::now() + Duration::from_secs(20);
-    let mut rounds = 1;
-    while world.rotator.settle(&world.cx(), target, work).await.expect("settling") != Settled::Yes {
-        assert!(Instant::now() < limit, "never settled");
+    let mut rounds = 0;
+    let settled = async || {
         rounds += 1;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (world.rotator.settle(&world.cx(), target, work).await.expect("settling") == Settled::Yes).then_some(())
+    };
+    eventually(Duration::from_secs(20), "it is settled", settled).await.expect("in time");
     rounds
 }
 

@@ -12,9 +12,10 @@ use std::{
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use super::wait::eventually_blocking;
 
 /// The superuser `postgres` of every test server has this password.
 pub(crate) const ADMIN_PASSWORD: &str = "canary-admin-3f8a";
@@ -166,17 +167,13 @@ impl PostgresServer {
     }
 
     fn wait_until_ready(&self, data: &Path) {
-        let limit = Instant::now() + Duration::from_secs(30);
-        loop {
-            match self.psql("postgres", ADMIN_PASSWORD, "postgres", "SHOW data_directory") {
-                Ok(answer) => {
-                    assert_eq!(Path::new(&answer), data, "another server answers on this port");
-                    return;
-                }
-                Err(error) => assert!(Instant::now() < limit, "not ready: {error}\n{}", self.log()),
-            }
-            sleep(Duration::from_millis(30));
-        }
+        let ready = || match self.psql("postgres", ADMIN_PASSWORD, "postgres", "SHOW data_directory") {
+            Ok(answer) => Some(answer),
+            Err(_) => None,
+        };
+        let answer = eventually_blocking(Duration::from_secs(30), "the server is ready", ready);
+        let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        assert_eq!(Path::new(&answer), data, "another server answers on this port");
     }
 }
 

@@ -167,10 +167,7 @@ impl PostgresServer {
     }
 
     fn wait_until_ready(&self, data: &Path) {
-        let ready = || match self.psql("postgres", ADMIN_PASSWORD, "postgres", "SHOW data_directory") {
-            Ok(answer) => Some(answer),
-            Err(_) => None,
-        };
+        let ready = || self.psql("postgres", ADMIN_PASSWORD, "postgres", "SHOW data_directory").ok();
         let answer = eventually_blocking(Duration::from_secs(30), "the server is ready", ready);
         let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
         assert_eq!(Path::new(&answer), data, "another server answers on this port");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use keywheel_contract::{Cx, Failure, Random, Rotator};
+use keywheel_contract::{Random, Rotator};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -162,6 +162,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// Held while keys are rotated: one rotation of keys at a time.
+    pub(super) keys_rotating: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -183,6 +185,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            keys_rotating: tokio::sync::Mutex::default(),
         })
     }
 
@@ -213,11 +216,6 @@ impl Engine {
         self.wake.notify_one();
     }
 
-    /// The context of an outside call.
-    pub(super) fn cx(&self) -> Cx<'_> {
-        Cx { random: &*self.random, deadline: self.options.step_deadline }
-    }
-
     /// Opens the value of a version. The caller records the read where the value leaves the daemon.
     pub fn open(&self, version: &Version) -> Result<Material, Trouble> {
         let Some(token) = &version.token else {
@@ -244,10 +242,4 @@ impl Engine {
 /// Where a version's value is sealed.
 pub(super) fn version_place(version: &Version) -> Place<'_> {
     Place { tenant: &version.tenant, table: "version", row: version.id.as_str(), column: "token" }
-}
-
-impl From<&Trouble> for Failure {
-    fn from(trouble: &Trouble) -> Self {
-        Self::transient("store-trouble", trouble.sentence.clone(), trouble.hint.clone())
-    }
 }

@@ -7,9 +7,15 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::Signals;
 use crate::{engine::Engine, http::Readiness};
 
-/// The engine's loop, until it is asked to stop and what it began has ended.
-pub async fn run_engine(_engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Runs the engine's loop until it is asked to stop and what it began has ended.
+pub async fn run_engine(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    let mut running = tokio::spawn(Arc::clone(&engine).run());
+    tokio::select! {
+        _ = &mut running => return,
+        () = async { let _ = stop.wait_for(|stop| *stop).await; } => {}
+    }
+    engine.stop();
+    let _ = running.await;
 }
 
 /// The tasks of a daemon that serves.

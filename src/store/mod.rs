@@ -7,6 +7,7 @@
 
 pub mod agenda;
 pub mod alert;
+pub mod backup;
 mod codec;
 mod connect;
 pub mod delivery;
@@ -19,6 +20,7 @@ pub mod meta;
 mod migrate;
 pub mod occurrence;
 pub mod overview;
+pub mod proof;
 pub mod read_audit;
 pub mod rotation;
 pub mod schedule;

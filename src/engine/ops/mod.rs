@@ -1,4 +1,6 @@
 //! What can be asked of the engine, by whichever surface. One file per thing that is asked.
 
+pub mod backup;
 pub mod events;
+pub mod keys;
 pub mod status;

@@ -99,7 +99,7 @@ async fn listen(
     let mut key = [0; 32];
     OsRandom::new().fill(&mut key);
     let access = Arc::new(Access::new(owner, dev.map(|dev| &dev.token), &key));
-    let unix = http::bind_unix(&config.daemon.socket()).map_err(told)?;
+    let unix = http::bind_unix(&config.daemon.socket()).map_err(|error| told(&error))?;
     let mut listeners =
         Listeners { unix: Some((unix, http::api(&state, Arc::clone(&access)))), ..Listeners::default() };
     if let Some(dev) = dev {
@@ -112,12 +112,12 @@ async fn listen(
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
-    http::bind_tcp(address).await.map_err(told)
+    http::bind_tcp(address).await.map_err(|error| told(&error))
 }
 
-fn told(error: ListenError) -> CliError {
+fn told(error: &ListenError) -> CliError {
     let told = CliError::new(Exit::Failed, error.code(), error.to_string(), error.hint());
-    match std::error::Error::source(&error) {
+    match std::error::Error::source(error) {
         Some(source) => told.caused_by(source),
         None => told,
     }

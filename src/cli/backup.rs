@@ -44,6 +44,10 @@ struct Created<'f> {
 }
 
 pub(super) async fn create(cx: &Cx, file: &Path) -> Result<Exit, CliError> {
+    if file.exists() {
+        let sentence = format!("`{}` exists already", file.display());
+        return Err(CliError::new(Exit::Failed, "backup-exists", sentence, "name a new file: none is overwritten"));
+    }
     let mut response = cx.client()?.ask(Method::POST, &["backup"]).send_raw().await?;
     let announced = response.content_length();
     let unwritable = |error: &std::io::Error| {

@@ -23,7 +23,7 @@ pub async fn snapshot(store: &Store, path: &Path) -> Result<(), StoreError> {
 pub async fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Store, StoreError> {
     let opened = |source| StoreError::database("open the backup", source);
     let connect = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true).create_if_missing(false);
-    let pool = SqlitePoolOptions::new().max_connections(2).connect_with(connect).await.map_err(opened)?;
+    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(connect).await.map_err(opened)?;
     let store = Store::of_readers(pool, keyring).await?;
     let found = schema(&mut store.read().await?).await?;
     if found > migrate::LATEST {
@@ -41,7 +41,7 @@ async fn schema(tx: &mut Tx) -> Result<i64, StoreError> {
 /// What SQLite itself finds wrong with its file; nothing if it is whole.
 pub async fn list_damage(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
     let mut found: Vec<String> = on!(tx, "check the file", |conn| {
-        sqlx::query_scalar("SELECT integrity_check FROM pragma_integrity_check(100)").fetch_all(&mut *conn).await
+        sqlx::query_scalar("PRAGMA integrity_check(100)").fetch_all(&mut *conn).await
     })?;
     let orphans: i64 = on!(tx, "check its references", |conn| {
         sqlx::query_scalar("SELECT COUNT(*) FROM pragma_foreign_key_check").fetch_one(&mut *conn).await

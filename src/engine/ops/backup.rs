@@ -22,7 +22,7 @@ pub async fn create(engine: &Arc<Engine>, actor: Actor) -> Result<File, Trouble>
         return Err(Trouble::new(Kind::Conflict, "backup-not-ours", sentence, hint));
     }
     let worker = Arc::clone(engine);
-    engine
+    let recorded: Result<(), StoreError> = engine
         .write(move |tx| {
             Box::pin(async move {
                 let new = NewEvent {
@@ -37,10 +37,11 @@ pub async fn create(engine: &Arc<Engine>, actor: Actor) -> Result<File, Trouble>
                     reason: String::new(),
                     at: worker.now(),
                 };
-                Ok::<_, StoreError>(event::append(tx, worker.keyring(), new).await.map(|_| ())?)
+                event::append(tx, worker.keyring(), new).await.map(|_| ())
             })
         })
-        .await?;
+        .await;
+    recorded?;
     let path = engine.options.data_dir.join(format!("{SNAPSHOT}{}", engine.mint(EventId::mint)));
     let made = backup::snapshot(&engine.store, &path).await;
     let opened = File::open(&path);
@@ -84,7 +85,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn note(&mut self, what: impl ToString) {
+    fn note(&mut self, what: &dyn std::fmt::Display) {
         if self.wrong.len() < 100 {
             self.wrong.push(what.to_string());
         }
@@ -93,7 +94,7 @@ impl Verified {
     /// Counts an answer, or notes what is wrong.
     fn take<T: Default>(&mut self, found: Result<T, StoreError>) -> T {
         found.unwrap_or_else(|error| {
-            self.note(error);
+            self.note(&error);
             T::default()
         })
     }
@@ -104,7 +105,7 @@ pub async fn verify(store: &Store) -> Result<Verified, Trouble> {
     let mut found = Verified::default();
     let mut tx = store.read().await?;
     for damage in backup::list_damage(&mut tx).await? {
-        found.note(format!("SQLite: {damage}"));
+        found.note(&format_args!("SQLite: {damage}"));
     }
     let tenants = backup::list_tenants(&mut tx).await?;
     drop(tx);
@@ -142,7 +143,7 @@ async fn verify_values(store: &Store, tenant: &TenantId, id: &SecretId, found: &
         let Some(token) = &one.token else { continue };
         match store.keyring().open(&version_place(&one), &one.key, token) {
             Ok(_) => found.values += 1,
-            Err(error) => found.note(format!("version `{}`: {error}", one.id)),
+            Err(error) => found.note(&format_args!("version `{}`: {error}", one.id)),
         }
     }
     Ok(())

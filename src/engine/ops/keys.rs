@@ -277,3 +277,6 @@ async fn seal_anew(engine: &Engine, tx: &mut Tx, found: Version, newest: &KeyId)
     };
     Ok(event::append(tx, keyring, new).await.map(|_| ())?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,10 @@ pub trait Rotator: Send + Sync {
 
     /// Makes the target accept the candidate. Where the target has sessions, the one that is used is marked with
     /// the rotation's id and bounded by the deadline before the change is sent.
+    ///
+    /// Where the target issues the credential, `candidate` has no fields until an answer of `apply` was received;
+    /// a repeat then ends what an unanswered attempt of the same rotation made, or says that it cannot. `revert`
+    /// finds it by the rotation's id.
     async fn apply(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<Applied, Failure>;
 
     /// Really uses the candidate over fresh connections at every endpoint, without lasting effect.

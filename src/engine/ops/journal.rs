@@ -1,0 +1,86 @@
+//! The journal of a rotation, read and written by these operations.
+
+use serde_json::Value;
+
+use super::asked::{Asked, Told};
+use crate::{
+    engine::{Kind, Trouble},
+    model::{RotationId, Secret},
+    rotation::{Recorded, Rotation, Status, fold, transition},
+    store::{Event, Tx, Written, event, rotation, rotation::Entry},
+};
+
+/// A rotation as its journal tells it.
+pub(super) struct Journal {
+    pub(super) events: Vec<Event>,
+    pub(super) fold: Rotation,
+}
+
+fn unreadable(rotation: &RotationId, because: &dyn std::fmt::Display) -> Trouble {
+    let sentence = format!("the journal of `{rotation}` cannot be read: {because}");
+    Trouble::new(Kind::Internal, "journal-unreadable", sentence, "`keywheel doctor` says what to restore")
+}
+
+impl Asked {
+    /// Reads and folds a journal.
+    pub(super) async fn journal(&self, tx: &mut Tx, rotation: &RotationId) -> Result<Journal, Trouble> {
+        let events = event::list_journal(tx, self.keyring(), self.tenant(), rotation).await?;
+        let recorded = events
+            .iter()
+            .map(|event| Recorded::from_wire(&event.kind, &event.facts))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| unreadable(rotation, &error))?;
+        let fold = fold(&recorded).map_err(|error| unreadable(rotation, &error))?;
+        Ok(Journal { events, fold })
+    }
+
+    /// Records an event of a rotation and brings its line in the list up to date. The caller holds the secret's row.
+    pub(super) async fn record(
+        &self,
+        tx: &mut Tx,
+        secret: &Secret,
+        entry: &Entry,
+        step: Step<'_>,
+    ) -> Result<Rotation, Trouble> {
+        let next = transition(step.fold, &step.recorded).map_err(|error| {
+            Trouble::new(Kind::Conflict, "rotation-moved-on", error.to_string(), "look at it again")
+        })?;
+        let (kind, facts): (String, Value) = step.recorded.to_wire();
+        let told = Told {
+            subject: secret.id.as_str(),
+            kind: &kind,
+            facts,
+            reason: step.reason,
+            written: step.written,
+            rotation: Some(&entry.id),
+        };
+        self.append(tx, told).await?;
+        let detail = match &next.status {
+            Status::Stuck { because } | Status::Unwinding { because, .. } => because.sentence.clone(),
+            _ => next.failure.as_ref().map(|because| because.sentence.clone()).unwrap_or_default(),
+        };
+        let line = Entry {
+            status: next.status.word().to_owned(),
+            detail,
+            ended_at: next.status.is_final().then_some(self.now),
+            ..entry.clone()
+        };
+        rotation::put(tx, self.tenant(), &line).await?;
+        Ok(next)
+    }
+
+    /// Finds the line of a rotation that must exist.
+    pub(super) async fn load_entry(&self, tx: &mut Tx, rotation: &str) -> Result<Entry, Trouble> {
+        let missing = || Trouble::not_found("rotation", rotation);
+        let id = RotationId::parse(rotation).map_err(|_| missing())?;
+        rotation::find(tx, self.tenant(), &id).await?.ok_or_else(missing)
+    }
+}
+
+/// What is about to be recorded, after what.
+pub(super) struct Step<'a> {
+    pub(super) fold: Rotation,
+    pub(super) recorded: Recorded,
+    pub(super) reason: &'a str,
+    pub(super) written: Vec<Written>,
+}

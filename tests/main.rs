@@ -1,1 +1,9 @@
-fn main() {}
+//! The integration tests: the built daemon against real servers, files and faults.
+#![allow(clippy::disallowed_methods, reason = "tests wait for real servers, in running time")]
+
+mod engine;
+mod house;
+mod keyring;
+mod postgres;
+mod schedule;
+mod support;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use keywheel_contract::{Cx, Failure, Random, Rotator};
+use keywheel_contract::{Random, Rotator};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -207,16 +207,16 @@ impl Engine {
         self.wake.notify_one();
     }
 
-    /// The context of an outside call.
-    pub(super) fn cx(&self) -> Cx<'_> {
-        Cx { random: &*self.random, deadline: self.options.step_deadline }
-    }
-
     /// Opens the value of a version. The caller records the read where the value leaves the daemon.
     pub fn open(&self, version: &Version) -> Result<Material, Trouble> {
         let Some(token) = &version.token else {
             let sentence = format!("the value of version `{}` was destroyed", version.id);
-            return Err(Trouble::new(Kind::Conflict, "version-destroyed", sentence, "choose a version that has a value"));
+            return Err(Trouble::new(
+                Kind::Conflict,
+                "version-destroyed",
+                sentence,
+                "choose a version that has a value",
+            ));
         };
         let place = version_place(version);
         let plain = self.keyring().open(&place, &version.key, token)?;
@@ -233,10 +233,4 @@ impl Engine {
 /// Where a version's value is sealed.
 pub(super) fn version_place(version: &Version) -> Place<'_> {
     Place { tenant: &version.tenant, table: "version", row: version.id.as_str(), column: "token" }
-}
-
-impl From<&Trouble> for Failure {
-    fn from(trouble: &Trouble) -> Self {
-        Self::transient("store-trouble", trouble.sentence.clone(), trouble.hint.clone())
-    }
 }

@@ -15,6 +15,8 @@ struct Taken {
     all: usize,
     lanes: HashMap<String, usize>,
     limits: HashMap<String, usize>,
+    /// Failures in a row, by lane, in this life of the process.
+    failures: HashMap<String, u32>,
 }
 
 impl Lanes {
@@ -64,6 +66,19 @@ impl Lanes {
     /// Sets the bound of one lane, as its target says.
     pub(super) fn set_limit(&self, lane: &str, limit: usize) {
         self.taken().limits.insert(lane.to_owned(), limit.max(1));
+    }
+
+    /// Counts a failure; answers how many there are in a row.
+    pub(super) fn count_failure(&self, lane: &str) -> u32 {
+        let mut taken = self.taken();
+        let failures = taken.failures.entry(lane.to_owned()).or_default();
+        *failures = failures.saturating_add(1);
+        *failures
+    }
+
+    /// Forgets the failures of a lane; answers whether there were any.
+    pub(super) fn forget_failures(&self, lane: &str) -> bool {
+        self.taken().failures.remove(lane).is_some()
     }
 
     fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {

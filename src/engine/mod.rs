@@ -4,11 +4,30 @@
 //! learned. Every outside call goes through `call.rs`. Nothing is remembered in the process that the store does not
 //! know, but for claims and the room in lanes, which end with it.
 
+mod admin;
+mod alerts;
+mod breaker;
+mod call;
 mod claims;
 mod core;
+mod deliver;
+mod due;
+mod files;
+mod fire;
+mod journal;
 mod lanes;
+mod later;
+mod load;
+mod look;
 pub mod ops;
+mod publish;
+mod run;
+mod runner;
+mod start;
+mod steps;
+mod template;
 mod trouble;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
+pub use deliver::FileSettings;
 pub use trouble::{Kind, Trouble};

@@ -4,11 +4,7 @@ use std::borrow::Cow;
 
 use keywheel_contract::{Decision, Failure, Finding};
 
-use crate::{
-    keyring::KeyringError,
-    rotation::Because,
-    store::StoreError,
-};
+use crate::{keyring::KeyringError, rotation::Because, store::StoreError};
 
 /// The kind of trouble, from which surfaces make a status or an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

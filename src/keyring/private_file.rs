@@ -140,7 +140,8 @@ pub(super) fn read(path: &Path, readers: Readers) -> Result<Zeroizing<String>, F
     // Not blocking: a pipe would wait for a writer before anything could be checked.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a low bit");
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
-    check(path, &file.metadata().map_err(unreadable)?, readers)?;
+    let me = rustix::process::geteuid().as_raw();
+    check(path, &file.metadata().map_err(unreadable)?, readers, me)?;
     // Room for everything at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 64));
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -155,7 +156,7 @@ pub(super) fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
 }
 
-fn check(path: &Path, metadata: &fs::Metadata, readers: Readers) -> Result<(), FileError> {
+fn check(path: &Path, metadata: &fs::Metadata, readers: Readers, me: u32) -> Result<(), FileError> {
     let path = || path.to_owned();
     let forbidden = match readers {
         Readers::OwnerOnly => 0o077,
@@ -169,7 +170,7 @@ fn check(path: &Path, metadata: &fs::Metadata, readers: Readers) -> Result<(), F
     if mode & forbidden != 0 {
         return Err(FileError::Mode { path: path(), mode });
     }
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    if owner != 0 && owner != me {
         return Err(FileError::Owner { path: path(), owner });
     }
     Ok(())
@@ -267,6 +268,21 @@ mod tests {
         }
         let error = read_private(&path).expect_err("0602");
         assert!(error.to_string().contains("0602") && error.hint().starts_with("run `chmod 600"));
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let (_directory, path) = world();
+        write_private(&path, "one", Existing::Refuse, &Seeded::new(1)).expect("written");
+        let mut owner = rustix::process::geteuid().as_raw();
+        if owner == 0 {
+            owner = 7;
+            std::os::unix::fs::chown(&path, Some(owner), None).expect("root may");
+        }
+        let metadata = fs::metadata(&path).expect("there");
+        assert!(check(&path, &metadata, Readers::OwnerOnly, owner).is_ok());
+        let error = check(&path, &metadata, Readers::OwnerOnly, owner + 1).expect_err("foreign");
+        assert!(matches!(error, FileError::Owner { owner: found, .. } if found == owner));
     }
 
     #[test]

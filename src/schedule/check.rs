@@ -98,9 +98,15 @@ impl fmt::Display for Finding {
             Self::RuleAfterDeadline { planned_at, at } => {
                 write!(f, "rule fires at `{}`, after the deadline: will rotate at `{}`", time(planned_at), time(at))
             }
-            Self::CronOutsideWindow => f.write_str("no fire of the cron rule lies in the window: each moves to its opening"),
-            Self::ManualExpires { expires_at } => write!(f, "value expires at `{}`, and no rule rotates it", time(expires_at)),
-            Self::MarginCut { used } => write!(f, "margin before the expiry is cut to `{}s`, a third of the lifetime", used.num_seconds()),
+            Self::CronOutsideWindow => {
+                f.write_str("no fire of the cron rule lies in the window: each moves to its opening")
+            }
+            Self::ManualExpires { expires_at } => {
+                write!(f, "value expires at `{}`, and no rule rotates it", time(expires_at))
+            }
+            Self::MarginCut { used } => {
+                write!(f, "margin before the expiry is cut to `{}s`, a third of the lifetime", used.num_seconds())
+            }
             Self::BornExpired => f.write_str("value expired before it was made"),
             Self::JitterCut => f.write_str("jitter is longer than the time between two fires, and is cut"),
         }
@@ -114,7 +120,9 @@ pub fn check(schedule: &CompiledSchedule, cx: &DueContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let first = rhythm.first(cx);
     match (rhythm, first, cx.usable_lifetime()) {
-        (Rhythm::Manual, _, Some(lifetime)) => findings.push(Finding::ManualExpires { expires_at: lifetime.expires_at }),
+        (Rhythm::Manual, _, Some(lifetime)) => {
+            findings.push(Finding::ManualExpires { expires_at: lifetime.expires_at });
+        }
         (Rhythm::Calendar { .. }, None, _) => findings.push(Finding::NoOccurrence),
         (Rhythm::Lifetime(_), None, _) => findings.push(Finding::NoLifetime),
         _ => {}
@@ -184,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_schedule_that_works_has_no_finding() {
-        for toml in ["every = \"30d\"\nwindow = \"SAT 02:00-05:00\"", "name = \"weekly\"\njitter = \"1h\"", "manual = true"] {
+        for toml in
+            ["every = \"30d\"\nwindow = \"SAT 02:00-05:00\"", "name = \"weekly\"\njitter = \"1h\"", "manual = true"]
+        {
             assert!(found(toml, None, 7).is_empty(), "{toml}");
         }
         assert!(found("at_lifetime = \"2/3\"", Some(90), 7).is_empty());

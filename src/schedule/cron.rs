@@ -20,6 +20,9 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
+/// The years in which a rule can match; zone data is expanded to 2100 only.
+const YEARS: &str = "1970-2200";
+
 /// The finest field of a cron rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -91,8 +94,8 @@ impl CronPattern {
         self.hours
     }
 
-    /// The next matching wall time after `from`, or at it if `is_inclusive`. `None` if there is none before the year
-    /// 5000, where croner's search ends; that answer costs some milliseconds.
+    /// The next matching wall time after `from`, or at it if `is_inclusive`; `None` if there is none until 2200, which
+    /// costs up to some milliseconds to find out.
     pub(super) fn next_wall(&self, from: NaiveDateTime, is_inclusive: bool) -> Option<NaiveDateTime> {
         self.cron.find_next_occurrence(&from, is_inclusive).ok()
     }
@@ -104,23 +107,18 @@ fn parse_pattern(text: &str, precision: Precision) -> Result<CronPattern, Schedu
     let rule = expanded.unwrap_or(text);
     let fields: Vec<&str> = rule.split(' ').filter(|field| !field.is_empty()).collect();
     if fields.len() != precision.fields() {
-        return Err(ScheduleError::CronFields {
-            found: cut(text),
-            count: fields.len(),
-            expected: precision.fields(),
-        });
+        return Err(ScheduleError::CronFields { found: cut(text), count: fields.len(), expected: precision.fields() });
     }
     let refuse = |reason: String| ScheduleError::CronInvalid { found: cut(text), reason };
     // croner passes over empty list items; `0 , * * *` would then never run.
     if let Some(field) = fields.iter().find(|field| field.split(',').any(str::is_empty)) {
         return Err(refuse(format!("empty item in the list `{field}`")));
     }
-    let seconds = match precision {
-        Precision::Minutes => Seconds::Disallowed,
-        Precision::Seconds => Seconds::Required,
-    };
-    let parser = CronParser::builder().seconds(seconds).year(Year::Disallowed).build();
-    let cron = parser.parse(rule).map_err(|error| refuse(error.to_string().trim_end_matches('.').to_owned()))?;
+    // The range of years ends the search for a rule that never matches; croner's own end is the year 5000.
+    let second = if precision == Precision::Seconds { "" } else { "0 " };
+    let bounded = format!("{second}{rule} {YEARS}");
+    let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Required).build();
+    let cron = parser.parse(&bounded).map_err(|error| refuse(error.to_string().trim_end_matches('.').to_owned()))?;
     let hour = fields[precision.fields() - 4];
     let hours = if hour.contains(['*', '/']) { Hours::Elapsed } else { Hours::Fixed };
     Ok(CronPattern { cron, hours })
@@ -192,5 +190,7 @@ mod tests {
     fn a_rule_that_never_matches_has_no_next_wall_time() {
         let pattern = CronText::parse("0 0 31 2 *", Precision::Minutes).expect("well-formed").compile();
         assert_eq!(pattern.next_wall(NaiveDateTime::default(), false), None);
+        let weekly = CronText::parse("0 0 31 * +MON#1", Precision::Minutes).expect("well-formed").compile();
+        assert_eq!(weekly.next_wall(NaiveDateTime::default(), false), None);
     }
 }

@@ -209,5 +209,4 @@ impl Question<'_> {
 }
 
 #[cfg(test)]
-#[path = "due_tests.rs"]
 mod tests;

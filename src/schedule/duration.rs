@@ -119,7 +119,8 @@ fn total_seconds(text: &str) -> Option<u64> {
 impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Weeks are read but not written: `30d` and `28d` stay in one unit.
-        let (unit, seconds) = UNITS[1..].iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(&('s', 1));
+        let (unit, seconds) =
+            UNITS[1..].iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(&('s', 1));
         write!(f, "{}{unit}", self.0 / seconds)
     }
 }

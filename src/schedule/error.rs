@@ -47,7 +47,9 @@ pub enum ScheduleError {
         reason: String,
     },
     /// A named rule is unknown.
-    #[error("`{found}` is no named rule: expected one of `hourly`, `daily`, `weekly`, `monthly`, `quarterly`, `yearly`")]
+    #[error(
+        "`{found}` is no named rule: expected one of `hourly`, `daily`, `weekly`, `monthly`, `quarterly`, `yearly`"
+    )]
     NameUnknown {
         /// The name as written.
         found: String,

@@ -108,8 +108,12 @@ mod tests {
             ("at_lifetime = \"2/3\"", "2026-06-04T12:00:00Z", None),
         ];
         for (toml, now, expected) in table {
-            let expected =
-                expected.map(|(first, last, count)| Missed { first: at(first), last: at(last), count, is_at_least: false });
+            let expected = expected.map(|(first, last, count)| Missed {
+                first: at(first),
+                last: at(last),
+                count,
+                is_at_least: false,
+            });
             assert_eq!(missed(&compiled(toml), at("2026-06-01T00:00:00Z"), at(now)), expected, "{toml}");
         }
     }

@@ -1,11 +1,9 @@
 //! When a secret's next rotation is due, as pure functions over data: `now` is passed in, nothing is read or kept.
 //!
-//! - A [`Schedule`] is what people write and what the store keeps; [`Schedule::compile`] makes the form that answers.
-//! - [`next_due`] gives the one next moment, [`occurrences_between`] the plan, [`missed`] what passed unused, and
-//!   [`check`] what will not work, so that it is said when it is configured.
+//! - [`Schedule`] is what people write and the store keeps; [`Schedule::compile`] makes the form that answers.
 //! - It does not decide whether a fire *was* done: the store's occurrences know that (invariant I6).
-//! - Invariants: an answer lies after the last publish; no answer lies outside the window or inside a freeze unless it
-//!   says [`Because::ExpiryBeatsWindow`]; the same question has the same answer on every replica.
+//! - Invariants: an answer lies after the last publish, and never outside the window or in a freeze unless it says
+//!   [`Because::ExpiryBeatsWindow`]; the same question has the same answer on every replica.
 
 mod check;
 mod compiled;
@@ -17,6 +15,8 @@ mod error;
 mod freeze;
 mod jitter;
 mod missed;
+#[cfg(test)]
+mod properties;
 mod rhythm;
 mod rule;
 mod slots;
@@ -24,9 +24,6 @@ mod text;
 mod wall;
 mod window;
 mod zone;
-
-#[cfg(test)]
-mod properties;
 
 pub use check::{Finding, check};
 pub use compiled::CompiledSchedule;

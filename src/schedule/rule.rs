@@ -75,8 +75,7 @@ pub enum Named {
 
 impl Named {
     /// All names.
-    pub const ALL: [Self; 6] =
-        [Self::Hourly, Self::Daily, Self::Weekly, Self::Monthly, Self::Quarterly, Self::Yearly];
+    pub const ALL: [Self; 6] = [Self::Hourly, Self::Daily, Self::Weekly, Self::Monthly, Self::Quarterly, Self::Yearly];
 
     /// The name in user text.
     pub fn as_str(self) -> &'static str {
@@ -165,7 +164,12 @@ mod tests {
 
     #[test]
     fn a_share_is_taken_in_whole_seconds() {
-        let table = [("2/3", 90, 60), ("1/2", 3, 1), ("9999/10000", 10_000, 9_999), ("1/3", i64::MAX / 1_000, i64::MAX / 3_000)];
+        let table = [
+            ("2/3", 90, 60),
+            ("1/2", 3, 1),
+            ("9999/10000", 10_000, 9_999),
+            ("1/3", i64::MAX / 1_000, i64::MAX / 3_000),
+        ];
         for (text, length, expected) in table {
             let share: Share = text.parse().expect(text);
             assert_eq!(share.of(TimeDelta::seconds(length)).num_seconds(), expected, "{text} of {length}");

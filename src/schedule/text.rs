@@ -229,7 +229,9 @@ mod tests {
 
     #[test]
     fn a_zone_that_is_nearly_right_is_suggested() {
-        for (found, expected) in [("europe/berlin", "Europe/Berlin"), ("New York", "America/New_York"), ("??", "Europe/Berlin")] {
+        for (found, expected) in
+            [("europe/berlin", "Europe/Berlin"), ("New York", "America/New_York"), ("??", "Europe/Berlin")]
+        {
             let error = read_zone(found).expect_err(found);
             assert!(error.to_string().contains(expected), "{error}");
         }

@@ -187,7 +187,10 @@ mod tests {
         let zone = "Australia/Lord_Howe";
         assert_eq!(fires(zone, "15 2 * * *", spring.0, spring.1), ["03T02:30+11:00"]);
         assert_eq!(fires(zone, "30 2 * * *", spring.0, spring.1), ["03T02:30+11:00"]);
-        assert_eq!(fires(zone, "0 * * * *", spring.0, spring.1), ["03T00:00+10:30", "03T01:00+10:30", "03T03:00+11:00"]);
+        assert_eq!(
+            fires(zone, "0 * * * *", spring.0, spring.1),
+            ["03T00:00+10:30", "03T01:00+10:30", "03T03:00+11:00"]
+        );
     }
 
     #[test]

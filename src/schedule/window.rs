@@ -99,7 +99,9 @@ impl FromStr for Window {
         let refuse = |reason| ScheduleError::WindowInvalid { found: text.chars().take(100).collect(), reason };
         let (days, times) = match text.split_whitespace().collect::<Vec<_>>()[..] {
             [times] => ([true; 7], times),
-            [days, times] => (read_days(days).ok_or_else(|| refuse("expected days such as `SAT,SUN` or `MON-FRI`"))?, times),
+            [days, times] => {
+                (read_days(days).ok_or_else(|| refuse("expected days such as `SAT,SUN` or `MON-FRI`"))?, times)
+            }
             _ => return Err(refuse("expected days and times, such as `SAT,SUN 02:00-05:00`")),
         };
         let (opens, closes) = times
@@ -134,7 +136,8 @@ fn read_days(text: &str) -> Option<[bool; 7]> {
 
 fn read_time(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
-    let number = |text: &str| (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?;
+    let number =
+        |text: &str| (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?;
     let (hour, minute): (u16, u16) = (number(hour)?, number(minute)?);
     let minutes = hour * 60 + minute;
     (minute < 60 && minutes <= DAY_MINUTES).then_some(minutes)
@@ -143,7 +146,8 @@ fn read_time(text: &str) -> Option<u16> {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.days != [true; 7] {
-            let days: Vec<&str> = DAYS.iter().zip(self.days).filter(|(_, is_open)| *is_open).map(|((name, _), _)| *name).collect();
+            let days: Vec<&str> =
+                DAYS.iter().zip(self.days).filter(|(_, is_open)| *is_open).map(|((name, _), _)| *name).collect();
             write!(f, "{} ", days.join(","))?;
         }
         let (opens, closes) = (self.opens, self.closes);
@@ -177,8 +181,21 @@ mod tests {
     #[test]
     fn a_window_that_cannot_be_read_is_an_error() {
         let table = [
-            "", "SAT", "SAT SUN 02:00-05:00", "SAT,", "SATURDAY 02:00-05:00", "2-5", "02:00", "02:00-02:00",
-            "24:00-02:00", "02:60-05:00", "25:00-26:00", "02:00-24:01", "2:00-5:00", "02:00–05:00", "+2:00-05:00",
+            "",
+            "SAT",
+            "SAT SUN 02:00-05:00",
+            "SAT,",
+            "SATURDAY 02:00-05:00",
+            "2-5",
+            "02:00",
+            "02:00-02:00",
+            "24:00-02:00",
+            "02:60-05:00",
+            "25:00-26:00",
+            "02:00-24:01",
+            "2:00-5:00",
+            "02:00–05:00",
+            "+2:00-05:00",
         ];
         for text in table {
             assert_eq!(text.parse::<Window>().map_err(|error| error.code()), Err("window-invalid"), "{text}");

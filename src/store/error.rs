@@ -128,7 +128,10 @@ impl StoreError {
 
 fn is_full(error: &sqlx::Error) -> bool {
     // SQLITE_FULL is 13; PostgreSQL's disk_full is 53100.
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "13" || code == "53100")
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "13" || code == "53100")
 }
 
 /// Whether SQLite said that reading, writing or syncing its file failed (SQLITE_IOERR and its extensions).

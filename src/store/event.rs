@@ -155,6 +155,7 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         reason: new.reason,
         at: micros(new.at),
         mac: Vec::new(),
+        noted: None,
     };
     row.mac = row.make_mac(keyring)?;
     execute!(
@@ -264,4 +265,12 @@ pub async fn list_newest(
         .await
     })?;
     into_events(rows, keyring)
+}
+
+/// Notes the revisions of rows whose change needs no event of its own: it tells nothing that a person would ask for.
+pub async fn note_without_event(tx: &mut Tx, written: &[Written]) -> Result<(), StoreError> {
+    for row in written {
+        note(tx, row).await?;
+    }
+    Ok(())
 }

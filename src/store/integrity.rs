@@ -3,11 +3,7 @@
 //! A row that is put back to its older self passes its own MAC; so each write also leaves revision and MAC in
 //! `row_mac` and in the event of the write, and a load compares.
 
-use super::{
-    StoreError, Tx,
-    event::Written,
-    tx::{execute, on},
-};
+use super::{StoreError, Tx, event::Written, tx::execute};
 use crate::{
     keyring::{Keyring, MacInput},
     model::TenantId,
@@ -52,6 +48,8 @@ pub(super) trait MacRow {
     fn row_id(&self) -> &str;
     fn tenant_id(&self) -> &str;
     fn mac(&self) -> &[u8];
+    /// The MAC that was noted at the last write, read in the same statement as the row.
+    fn noted(&self) -> Option<&[u8]>;
     fn revision(&self) -> i64;
 
     /// The MAC that this row should carry.
@@ -64,6 +62,11 @@ pub(super) trait MacRow {
         keyring
             .verify_mac(&self.tenant()?, Self::TABLE, &self.input(), self.mac())
             .map_err(|source| self.tampered(Some(source)))
+    }
+
+    /// Refuses a row that is not the last one that was written.
+    fn check_latest(&self) -> Result<(), StoreError> {
+        if self.noted() == Some(self.mac()) { Ok(()) } else { Err(self.tampered(None)) }
     }
 
     fn tenant(&self) -> Result<TenantId, StoreError> {
@@ -79,7 +82,7 @@ pub(super) trait MacRow {
 macro_rules! mac_row {
     ($name:ident in $table:literal by $id:ident, $revision:expr; { $($column:ident: $type:ty),* $(,)? }) => {
         #[derive(Debug, Clone, sqlx::FromRow)]
-        pub(super) struct $name { $(pub(super) $column: $type,)* pub(super) mac: Vec<u8> }
+        pub(super) struct $name { $(pub(super) $column: $type,)* pub(super) mac: Vec<u8>, #[sqlx(default)] pub(super) noted: Option<Vec<u8>> }
 
         impl $crate::store::integrity::MacRow for $name {
             const TABLE: &'static str = $table;
@@ -91,6 +94,7 @@ macro_rules! mac_row {
             fn row_id(&self) -> &str { &self.$id }
             fn tenant_id(&self) -> &str { &self.tenant_id }
             fn mac(&self) -> &[u8] { &self.mac }
+            fn noted(&self) -> Option<&[u8]> { self.noted.as_deref() }
             fn revision(&self) -> i64 { let revision: fn(&Self) -> i64 = $revision; revision(self) }
         }
     };
@@ -110,19 +114,4 @@ pub(super) async fn note(tx: &mut Tx, written: &Written) -> Result<(), StoreErro
         written.mac_bytes(),
     )?;
     Ok(())
-}
-
-/// Refuses a row that is not the last one that was written.
-pub(super) async fn check_latest<R: MacRow>(tx: &mut Tx, row: &R) -> Result<(), StoreError> {
-    let noted: Option<(i64, Vec<u8>)> = on!(tx, "read a row's revision", |conn| {
-        sqlx::query_as("SELECT revision, mac FROM row_mac WHERE kind = $1 AND row_id = $2")
-            .bind(R::TABLE)
-            .bind(row.row_id())
-            .fetch_optional(&mut *conn)
-            .await
-    })?;
-    match noted {
-        Some((revision, mac)) if revision == row.revision() && mac == row.mac() => Ok(()),
-        _ => Err(row.tampered(None)),
-    }
 }

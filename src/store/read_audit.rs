@@ -53,6 +53,7 @@ pub async fn insert(tx: &mut Tx, keyring: &Keyring, read: &Read) -> Result<(), S
         via: read.via.to_owned(),
         at: micros(read.at),
         mac: Vec::new(),
+        noted: None,
     };
     row.mac = row.make_mac(keyring)?;
     execute!(

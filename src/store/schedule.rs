@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tx, Written,
     codec::{Reader, at, json, us},
-    integrity::{MacRow, check_latest},
+    integrity::MacRow,
     tx::{execute, on},
 };
 use crate::{
@@ -37,6 +37,7 @@ impl Row {
             zone_data: schedule.zone_data.clone(),
             revision: schedule.revision,
             mac: Vec::new(),
+            noted: None,
         };
         row.mac = row.make_mac(keyring)?;
         Ok(row)
@@ -44,6 +45,7 @@ impl Row {
 
     fn into_schedule(self, keyring: &Keyring) -> Result<Schedule, StoreError> {
         self.check_mac(keyring)?;
+        self.check_latest()?;
         let reader = Reader { table: "schedule", row: &self.secret_id };
         Ok(Schedule {
             secret: reader.id("secret_id", SecretId::parse, &self.secret_id)?,
@@ -117,7 +119,8 @@ pub async fn find(
     let row: Option<Row> = on!(tx, "find a schedule", |conn| {
         sqlx::query_as(
             "SELECT secret_id, tenant_id, rule, paused_at, pause_reason, counted_from, next_due_at, zone_data,
-                 revision, mac
+                 revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'schedule' AND noted.row_id = schedule.secret_id) AS noted
              FROM schedule WHERE secret_id = $1 AND tenant_id = $2",
         )
         .bind(secret.as_str())
@@ -126,7 +129,6 @@ pub async fn find(
         .await
     })?;
     let Some(row) = row else { return Ok(None) };
-    check_latest(tx, &row).await?;
     row.into_schedule(keyring).map(Some)
 }
 
@@ -141,7 +143,8 @@ pub async fn list(
     let rows: Vec<Row> = on!(tx, "list schedules", |conn| {
         sqlx::query_as(
             "SELECT secret_id, tenant_id, rule, paused_at, pause_reason, counted_from, next_due_at, zone_data,
-                 revision, mac
+                 revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'schedule' AND noted.row_id = schedule.secret_id) AS noted
              FROM schedule WHERE tenant_id = $1 AND secret_id > $2 ORDER BY secret_id LIMIT $3",
         )
         .bind(tenant.as_str())

@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tx, Written,
     codec::{Reader, at, json, us},
-    integrity::{MacRow, check_latest},
+    integrity::MacRow,
     tx::{execute, on},
 };
 use crate::{
@@ -59,6 +59,7 @@ impl SecretRow {
             created_by: secret.created_by.as_str().to_owned(),
             revision: secret.revision,
             mac: Vec::new(),
+            noted: None,
         };
         row.mac = row.make_mac(keyring)?;
         Ok(row)
@@ -66,6 +67,7 @@ impl SecretRow {
 
     fn into_secret(self, keyring: &Keyring) -> Result<Secret, StoreError> {
         self.check_mac(keyring)?;
+        self.check_latest()?;
         let reader = Reader { table: "secret", row: &self.id };
         Ok(Secret {
             id: reader.id("id", SecretId::parse, &self.id)?,
@@ -168,17 +170,11 @@ pub async fn update(tx: &mut Tx, keyring: &Keyring, secret: &mut Secret) -> Resu
     if updated == 1 { Ok(Written::of(&row)) } else { Err(StoreError::Stale { what: "secret" }) }
 }
 
-async fn checked(
-    tx: &mut Tx,
-    keyring: &Keyring,
-    tenant: &TenantId,
-    row: Option<SecretRow>,
-) -> Result<Option<Secret>, StoreError> {
+fn checked(keyring: &Keyring, tenant: &TenantId, row: Option<SecretRow>) -> Result<Option<Secret>, StoreError> {
     let Some(row) = row else { return Ok(None) };
     if row.tenant_id != tenant.as_str() {
         return Err(row.tampered(None));
     }
-    check_latest(tx, &row).await?;
     row.into_secret(keyring).map(Some)
 }
 
@@ -193,7 +189,8 @@ pub async fn find_by_name(
         sqlx::query_as(
             "SELECT id, tenant_id, name, kind, owner, description, tags, target_id, settings, acknowledged,
                  overlap_us, recovery_us, expires_at, next_number, rotation_id, probe_at, deleted_at, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'secret' AND noted.row_id = secret.id) AS noted
              FROM secret WHERE tenant_id = $1 AND name = $2",
         )
         .bind(tenant.as_str())
@@ -206,7 +203,7 @@ pub async fn find_by_name(
     {
         return Err(row.tampered(None));
     }
-    checked(tx, keyring, tenant, row).await
+    checked(keyring, tenant, row)
 }
 
 /// Finds a secret by its id.
@@ -220,14 +217,15 @@ pub async fn find(
         sqlx::query_as(
             "SELECT id, tenant_id, name, kind, owner, description, tags, target_id, settings, acknowledged,
                  overlap_us, recovery_us, expires_at, next_number, rotation_id, probe_at, deleted_at, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'secret' AND noted.row_id = secret.id) AS noted
              FROM secret WHERE id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&mut *conn)
         .await
     })?;
-    checked(tx, keyring, tenant, row).await
+    checked(keyring, tenant, row)
 }
 
 /// Secrets of a tenant by name, after a cursor (a name; empty for the beginning), and below a prefix of the name.
@@ -243,7 +241,8 @@ pub async fn list(
         sqlx::query_as(
             "SELECT id, tenant_id, name, kind, owner, description, tags, target_id, settings, acknowledged,
                  overlap_us, recovery_us, expires_at, next_number, rotation_id, probe_at, deleted_at, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'secret' AND noted.row_id = secret.id) AS noted
              FROM secret WHERE tenant_id = $1 AND name >= $2 AND name < $3 AND name > $4 ORDER BY name LIMIT $5",
         )
         .bind(tenant.as_str())
@@ -273,7 +272,8 @@ pub async fn list_of_target(
         sqlx::query_as(
             "SELECT id, tenant_id, name, kind, owner, description, tags, target_id, settings, acknowledged,
                  overlap_us, recovery_us, expires_at, next_number, rotation_id, probe_at, deleted_at, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'secret' AND noted.row_id = secret.id) AS noted
              FROM secret WHERE target_id = $2 AND tenant_id = $1 ORDER BY name",
         )
         .bind(tenant.as_str())

@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tx, Written,
     codec::{Reader, json},
-    integrity::{MacRow, check_latest},
+    integrity::MacRow,
     tx::{execute, on},
 };
 use crate::{
@@ -43,6 +43,7 @@ impl TargetRow {
             created_by: target.created_by.as_str().to_owned(),
             revision: target.revision,
             mac: Vec::new(),
+            noted: None,
         };
         row.mac = row.make_mac(keyring)?;
         Ok(row)
@@ -50,6 +51,7 @@ impl TargetRow {
 
     fn into_target(self, keyring: &Keyring) -> Result<Target, StoreError> {
         self.check_mac(keyring)?;
+        self.check_latest()?;
         let reader = Reader { table: "target", row: &self.id };
         Ok(Target {
             id: reader.id("id", TargetId::parse, &self.id)?,
@@ -126,12 +128,6 @@ pub async fn update(tx: &mut Tx, keyring: &Keyring, target: &mut Target) -> Resu
     if updated == 1 { Ok(Written::of(&row)) } else { Err(StoreError::Stale { what: "target" }) }
 }
 
-async fn checked(tx: &mut Tx, keyring: &Keyring, row: Option<TargetRow>) -> Result<Option<Target>, StoreError> {
-    let Some(row) = row else { return Ok(None) };
-    check_latest(tx, &row).await?;
-    row.into_target(keyring).map(Some)
-}
-
 /// Finds a target by its id.
 pub async fn find(
     tx: &mut Tx,
@@ -142,7 +138,8 @@ pub async fn find(
     let row: Option<TargetRow> = on!(tx, "find a target", |conn| {
         sqlx::query_as(
             "SELECT id, tenant_id, name, rotator, settings, admin, acknowledged, parallel, breaker, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'target' AND noted.row_id = target.id) AS noted
              FROM target WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_str())
@@ -150,7 +147,7 @@ pub async fn find(
         .fetch_optional(&mut *conn)
         .await
     })?;
-    checked(tx, keyring, row).await
+    row.map(|row| row.into_target(keyring)).transpose()
 }
 
 /// Finds a target by its name.
@@ -163,7 +160,8 @@ pub async fn find_by_name(
     let row: Option<TargetRow> = on!(tx, "find a target by name", |conn| {
         sqlx::query_as(
             "SELECT id, tenant_id, name, rotator, settings, admin, acknowledged, parallel, breaker, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'target' AND noted.row_id = target.id) AS noted
              FROM target WHERE tenant_id = $1 AND name = $2",
         )
         .bind(tenant.as_str())
@@ -171,7 +169,7 @@ pub async fn find_by_name(
         .fetch_optional(&mut *conn)
         .await
     })?;
-    checked(tx, keyring, row).await
+    row.map(|row| row.into_target(keyring)).transpose()
 }
 
 /// The targets of a tenant, by name.
@@ -179,7 +177,8 @@ pub async fn list(tx: &mut Tx, keyring: &Keyring, tenant: &TenantId) -> Result<V
     let rows: Vec<TargetRow> = on!(tx, "list targets", |conn| {
         sqlx::query_as(
             "SELECT id, tenant_id, name, rotator, settings, admin, acknowledged, parallel, breaker, created_at,
-                 created_by, revision, mac
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'target' AND noted.row_id = target.id) AS noted
              FROM target WHERE tenant_id = $1 ORDER BY name",
         )
         .bind(tenant.as_str())

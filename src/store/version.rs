@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tx, Written,
     codec::{Reader, at, us},
-    integrity::{MacRow, check_latest},
+    integrity::MacRow,
     tx::{execute, on},
 };
 use crate::{
@@ -57,6 +57,7 @@ impl VersionRow {
             destroyed_at: us(version.destroyed_at),
             revision: version.revision,
             mac: Vec::new(),
+            noted: None,
         };
         row.mac = row.make_mac(keyring)?;
         Ok(row)
@@ -64,6 +65,7 @@ impl VersionRow {
 
     fn into_version(self, keyring: &Keyring) -> Result<Version, StoreError> {
         self.check_mac(keyring)?;
+        self.check_latest()?;
         let reader = Reader { table: "version", row: &self.id };
         Ok(Version {
             id: reader.id("id", VersionId::parse, &self.id)?,
@@ -167,7 +169,8 @@ pub async fn list(
         sqlx::query_as(
             "SELECT id, tenant_id, secret_id, number, stage, identity, key_id, token, fingerprint, rotation_id,
                  created_at, created_by, published_at, retire_at, retired_at, deleted_at, deactivated_at,
-                 destroyed_at, revision, mac
+                 destroyed_at, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'version' AND noted.row_id = version.id) AS noted
              FROM version WHERE secret_id = $1 AND tenant_id = $2 ORDER BY id",
         )
         .bind(secret.as_str())
@@ -175,12 +178,7 @@ pub async fn list(
         .fetch_all(&mut *conn)
         .await
     })?;
-    let mut versions = Vec::with_capacity(rows.len());
-    for row in rows {
-        check_latest(tx, &row).await?;
-        versions.push(row.into_version(keyring)?);
-    }
-    Ok(versions)
+    rows.into_iter().map(|row| row.into_version(keyring)).collect()
 }
 
 /// The versions that are at work: candidates, the current one, and previous ones that wait for their retirement.
@@ -194,7 +192,8 @@ pub async fn list_live(
         sqlx::query_as(
             "SELECT id, tenant_id, secret_id, number, stage, identity, key_id, token, fingerprint, rotation_id,
                  created_at, created_by, published_at, retire_at, retired_at, deleted_at, deactivated_at,
-                 destroyed_at, revision, mac
+                 destroyed_at, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'version' AND noted.row_id = version.id) AS noted
              FROM version WHERE secret_id = $1 AND tenant_id = $2 AND stage <> 'retired' ORDER BY id",
         )
         .bind(secret.as_str())
@@ -202,12 +201,7 @@ pub async fn list_live(
         .fetch_all(&mut *conn)
         .await
     })?;
-    let mut versions = Vec::with_capacity(rows.len());
-    for row in rows {
-        check_latest(tx, &row).await?;
-        versions.push(row.into_version(keyring)?);
-    }
-    Ok(versions)
+    rows.into_iter().map(|row| row.into_version(keyring)).collect()
 }
 
 /// Finds the current version.
@@ -232,7 +226,8 @@ pub async fn find(
         sqlx::query_as(
             "SELECT id, tenant_id, secret_id, number, stage, identity, key_id, token, fingerprint, rotation_id,
                  created_at, created_by, published_at, retire_at, retired_at, deleted_at, deactivated_at,
-                 destroyed_at, revision, mac
+                 destroyed_at, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'version' AND noted.row_id = version.id) AS noted
              FROM version WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_str())
@@ -241,7 +236,6 @@ pub async fn find(
         .await
     })?;
     let Some(row) = row else { return Ok(None) };
-    check_latest(tx, &row).await?;
     row.into_version(keyring).map(Some)
 }
 
@@ -257,7 +251,8 @@ pub async fn list_sealed_before(
         sqlx::query_as(
             "SELECT id, tenant_id, secret_id, number, stage, identity, key_id, token, fingerprint, rotation_id,
                  created_at, created_by, published_at, retire_at, retired_at, deleted_at, deactivated_at,
-                 destroyed_at, revision, mac
+                 destroyed_at, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'version' AND noted.row_id = version.id) AS noted
              FROM version WHERE tenant_id = $1 AND key_id < $2 ORDER BY key_id, id LIMIT $3",
         )
         .bind(tenant.as_str())

@@ -1,6 +1,8 @@
 //! One rotation of one fresh account, as a check drives it. Everything that the rotator says is kept, for the check
 //! that looks for secret values in it.
 
+#![expect(clippy::disallowed_methods, reason = "the kit waits for real servers, in running time")]
+
 use std::{
     fmt::Debug,
     sync::{Mutex, PoisonError},

@@ -1,5 +1,7 @@
 //! Checks of what happens when an operation is abandoned, dropped, unanswered or late.
 
+#![expect(clippy::disallowed_methods, reason = "the kit waits for real servers, in running time")]
+
 use std::{
     pin::Pin,
     task::{Context, Poll},

@@ -1,0 +1,109 @@
+//! What needs a person: opened and closed in the transaction of what it tells.
+
+use keywheel_contract::Failure;
+
+use super::{
+    Engine,
+    load::Subject,
+    runner::{RunError, Runner},
+};
+use crate::{
+    model::{EventId, SecretId, TargetId, TenantId},
+    rotation::Because,
+    store::{
+        StoreError, Tx,
+        alert::{self, Alert},
+    },
+};
+
+/// The kinds of alert.
+pub(crate) mod kind {
+    /// A rotation can go neither forward nor back without a person.
+    pub(crate) const STUCK: &str = "stuck";
+    /// The last rotation failed.
+    pub(crate) const FAILED: &str = "rotation-failed";
+    /// Whether a change took effect cannot be learned.
+    pub(crate) const UNDECIDED: &str = "rotation-undecided";
+    /// The target refuses the current value.
+    pub(crate) const DRIFTED: &str = "drifted";
+    /// The target does not answer.
+    pub(crate) const UNREACHABLE: &str = "target-unreachable";
+    /// A copy cannot be delivered.
+    pub(crate) const DELIVERY: &str = "delivery-failing";
+    /// The version before cannot be retired.
+    pub(crate) const RETIREMENT: &str = "retirement-failing";
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Wrong {
+    subject: String,
+    kind: &'static str,
+    sentence: String,
+    hint: String,
+}
+
+impl Wrong {
+    pub(crate) fn of_secret(id: &SecretId, kind: &'static str, sentence: String, hint: String) -> Self {
+        Self { subject: id.as_str().to_owned(), kind, sentence, hint }
+    }
+
+    pub(crate) fn of_target(id: &TargetId, kind: &'static str, sentence: String, hint: String) -> Self {
+        Self { subject: id.as_str().to_owned(), kind, sentence, hint }
+    }
+
+    pub(crate) fn stuck(id: &SecretId, because: &Because) -> Self {
+        Self::of_secret(id, kind::STUCK, because.sentence.clone(), because.hint.clone())
+    }
+
+    pub(super) fn undecided(subject: &Subject, failure: &Failure) -> Self {
+        let sentence = format!("whether the change took effect is unknown: {}", failure.sentence);
+        Self::of_secret(&subject.secret.id, kind::UNDECIDED, sentence, failure.hint.clone())
+    }
+}
+
+impl Engine {
+    /// Opens an alert inside a transaction.
+    pub(crate) async fn open_alert(&self, tx: &mut Tx, tenant: &TenantId, wrong: &Wrong) -> Result<(), StoreError> {
+        let alert = Alert {
+            subject: wrong.subject.clone(),
+            kind: wrong.kind.to_owned(),
+            sentence: wrong.sentence.clone(),
+            hint: wrong.hint.clone(),
+            opened_at: self.now(),
+            closed_at: None,
+        };
+        alert::open(tx, tenant, &self.mint(EventId::mint), &alert).await.map(|_| ())
+    }
+
+    /// Closes alerts of a subject inside a transaction.
+    pub(crate) async fn close_alerts(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        subject: &str,
+        kinds: &[&str],
+    ) -> Result<(), StoreError> {
+        for kind in kinds {
+            alert::close(tx, tenant, subject, kind, self.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Runner {
+    /// Opens an alert in a transaction of its own, under the claim.
+    pub(super) async fn alert(&self, wrong: Wrong) -> Result<(), RunError> {
+        let (engine, claim) = (std::sync::Arc::clone(&self.engine), self.claim.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    crate::store::agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    engine.open_alert(tx, &claim.tenant, &wrong).await
+                })
+            })
+            .await
+            .map_err(RunError::from)
+    }
+}

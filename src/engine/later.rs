@@ -1,0 +1,225 @@
+//! Later work of a secret: retirement of the version before, the daily probe, the end of a deleted secret.
+//!
+//! It runs forward only and is repeated on its own; each write is one transaction, and doing any of it twice after a
+//! crash leaves what doing it once leaves.
+
+use std::{sync::Arc, time::Duration};
+
+use keywheel_contract::{RotationId, Seen, Work, verdict_of};
+
+use super::{
+    alerts::{Wrong, kind},
+    call::{Call, Right},
+    load::Subject,
+    runner::{RunError, Runner, Then},
+};
+use crate::{
+    model::{Actor, EventId, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, Stage, Version, VersionId},
+    store::{NewEvent, StoreError, agenda, event, occurrence, proof, secret, version},
+};
+
+/// How long a failed retirement waits for its next try.
+const RETIRE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+/// How long after its publish a version of a rotation that changed hands is mended when it is refused.
+const MENDED_WITHIN: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+/// How long a probe that met silence waits for its next try.
+const PROBE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+impl Runner {
+    /// A call for later work, under the id of the rotation that made the version.
+    async fn later_call(&self, subject: &Subject, version: &Version) -> Result<Option<Call>, RunError> {
+        let Some(target) = &subject.target else { return Ok(None) };
+        let rotation = version.rotation.clone().unwrap_or_else(|| self.engine.mint(RotationId::mint));
+        let work = Work {
+            rotation,
+            secret: subject.secret.name.to_string(),
+            settings: subject.secret.settings.clone(),
+            current: subject.current().map(|current| self.engine.open(current)).transpose()?,
+            next_due_at: None,
+        };
+        Ok(Some(Call {
+            rotator: self.engine.rotators.find(&target.rotator)?,
+            target: self.engine.resolve_target(target).await?,
+            engine: Arc::clone(&self.engine),
+            work,
+            right: Right::Claim { subject: self.claim.subject.clone(), fence: self.claim.fence },
+        }))
+    }
+
+    /// Makes the target refuse a version that was current.
+    pub(super) async fn retire_version(&self, subject: &Subject, id: &VersionId) -> Result<Then, RunError> {
+        let Some(old) = subject.live.iter().find(|version| version.id == *id) else { return Ok(Then::LookAgain) };
+        let Some(current) = subject.current() else { return Ok(Then::LookAgain) };
+        let Some(call) = self.later_call(subject, current).await? else { return Ok(Then::LookAgain) };
+        let Some(live) = proof::find_published(&self.engine.store, &self.claim.tenant, &current.id).await? else {
+            return Ok(Then::LookAgain);
+        };
+        let retired = match &old.token {
+            Some(_) => call.retire_old(self.engine.open(old)?, &live).await,
+            None => Ok(()),
+        };
+        let mut version = old.clone();
+        let (kind_of_event, wrong) = match retired {
+            Ok(()) => {
+                version.stage = Stage::Retired;
+                version.retired_at = Some(self.engine.now());
+                (Some("version.retired"), None)
+            }
+            Err(failure) => {
+                version.retire_at = Some(self.engine.now() + RETIRE_AGAIN);
+                let sentence = format!("version {} cannot be retired: {failure}", old.number.unwrap_or(0));
+                (None, Some(Wrong::of_secret(&subject.secret.id, kind::RETIREMENT, sentence, failure.hint)))
+            }
+        };
+        let facts = serde_json::json!({ "v": 1, "version": version.id, "number": version.number });
+        let event = kind_of_event.map(|kind| self.event_of(&subject.secret, kind, facts));
+        let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    let written = version::update(tx, engine.keyring(), &mut version).await?;
+                    match event {
+                        Some(event) => {
+                            engine.close_alerts(tx, &claim.tenant, &claim.subject, &[kind::RETIREMENT]).await?;
+                            event::append(tx, engine.keyring(), NewEvent { written: vec![written], ..event }).await?;
+                        }
+                        None => event::note_without_event(tx, &[written]).await?,
+                    }
+                    if let Some(wrong) = wrong {
+                        engine.open_alert(tx, &claim.tenant, &wrong).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+
+    /// Tries the current value. A refusal is told, not overwritten.
+    pub(super) async fn probe_for_drift(&self, subject: &Subject) -> Result<Then, RunError> {
+        let Some(current) = subject.current() else { return Ok(Then::LookAgain) };
+        let Some(call) = self.later_call(subject, current).await? else { return Ok(Then::LookAgain) };
+        let seen = match call.probe(self.engine.open(current)?).await {
+            Ok(observations) => verdict_of(&observations),
+            Err(failure) => Seen::Unreachable { because: failure.sentence },
+        };
+        let every = self.engine.options.probe_every.unwrap_or(Duration::from_hours(24));
+        let mut secret = subject.secret.clone();
+        let is_silent = matches!(seen, Seen::Unreachable { .. });
+        // Spread over the upper half, so that what was adopted together is not probed together for ever.
+        let spread = every.mul_f64(0.5 + f64::from(self.engine.draw()) / f64::from(u32::MAX) / 2.0);
+        secret.probe_at = Some(if is_silent { self.engine.now() + PROBE_AGAIN } else { self.engine.now() + spread });
+        let refusal = match &seen {
+            Seen::Refused { refusal } => Some(format!("{refusal:?}")),
+            Seen::Works | Seen::Unreachable { .. } => None,
+        };
+        let event = refusal.as_ref().map(|refusal| {
+            let facts = serde_json::json!({ "v": 1, "version": current.id, "refusal": refusal });
+            self.event_of(&subject.secret, "secret.drifted", facts)
+        });
+        let mend = match &event {
+            Some(_) if self.changed_hands(current).await? => Some(self.mending(&subject.secret)),
+            _ => None,
+        };
+        let name = subject.secret.name.clone();
+        let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    let written = vec![secret::update(tx, engine.keyring(), &mut secret).await?];
+                    let Some(event) = event else {
+                        event::note_without_event(tx, &written).await?;
+                        if !is_silent {
+                            engine.close_alerts(tx, &claim.tenant, &claim.subject, &[kind::DRIFTED]).await?;
+                        }
+                        return Ok(());
+                    };
+                    let sentence = "the target refuses the value that keywheel serves".to_owned();
+                    let hint = format!("somebody changed it there: `keywheel rotate {name}` sets a new one");
+                    let wrong = Wrong::of_secret(&secret.id, kind::DRIFTED, sentence, hint);
+                    engine.open_alert(tx, &claim.tenant, &wrong).await?;
+                    if let Some(mend) = mend {
+                        occurrence::insert(tx, &mend).await?;
+                    }
+                    event::append(tx, engine.keyring(), NewEvent { written, ..event }).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+
+    /// Whether the rotation that made a version was taken over, and only just published: then a refusal is most
+    /// likely the late act of its earlier holder, which is mended and not only told.
+    async fn changed_hands(&self, version: &Version) -> Result<bool, RunError> {
+        let (Some(rotation), Some(published_at)) = (&version.rotation, version.published_at) else { return Ok(false) };
+        if self.engine.now() - published_at > MENDED_WITHIN {
+            return Ok(false);
+        }
+        let mut tx = self.engine.store.read().await?;
+        let journal = event::list_journal(&mut tx, self.engine.keyring(), &version.tenant, rotation).await?;
+        Ok(journal.iter().any(|event| event.kind == "rotation.taken_over"))
+    }
+
+    /// A rotation of keywheel's own accord.
+    fn mending(&self, secret: &Secret) -> Occurrence {
+        let now = self.engine.now();
+        Occurrence {
+            id: self.engine.mint(OccurrenceId::mint),
+            tenant: secret.tenant.clone(),
+            secret: secret.id.clone(),
+            origin: OccurrenceOrigin::Requested,
+            end: None,
+            first_at: now,
+            last_at: now,
+            fires: 1,
+            attempts: 0,
+            not_before: None,
+            actor: Actor::daemon(),
+            reason: "a late change of an earlier holder was found at the target".to_owned(),
+            rotation: None,
+            candidate_from: None,
+            why: String::new(),
+            created_at: now,
+            ended_at: None,
+        }
+    }
+
+    /// Forgets a deleted secret; its events stay.
+    pub(super) async fn purge(&self, subject: &Subject) -> Result<Then, RunError> {
+        let facts = serde_json::json!({ "v": 1, "name": subject.secret.name });
+        let event = self.event_of(&subject.secret, "secret.purged", facts);
+        let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), subject.secret.id.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    event::append(tx, engine.keyring(), event).await?;
+                    secret::delete(tx, &claim.tenant, &id).await
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+
+    /// An event of the daemon about a secret.
+    pub(super) fn event_of(&self, secret: &Secret, kind: &str, facts: serde_json::Value) -> NewEvent {
+        NewEvent {
+            id: self.engine.mint(EventId::mint),
+            tenant: secret.tenant.clone(),
+            subject: secret.id.as_str().to_owned(),
+            rotation: None,
+            kind: kind.to_owned(),
+            facts,
+            written: Vec::new(),
+            actor: Actor::daemon(),
+            reason: String::new(),
+            at: self.engine.now(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a secret needs next, and when: a pure function of what was loaded.
+//!
+//! The agenda's due time is the earliest of these answers; it can be rebuilt from the rest at any time.
+
+use chrono::{DateTime, Utc};
+
+use super::load::Subject;
+use crate::{
+    clock::{from_micros, micros},
+    model::{Breaker, DeliveryId, Occurrence, OccurrenceOrigin, VersionId},
+    rotation::{Next, Status, plan},
+};
+
+/// Something to be done now.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Work {
+    /// A planned fire has come due.
+    Fire,
+    /// Begin a rotation for the open occurrences.
+    Start,
+    /// The next step of the rotation that runs.
+    Step(Next),
+    /// Bring the current version to a delivery.
+    Deliver(DeliveryId),
+    /// Make the target refuse a version that was current.
+    Retire(VersionId),
+    /// Try the current value at the target.
+    Probe,
+    /// Forget a deleted secret whose recovery period is over.
+    Purge,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Look {
+    /// Do this now.
+    Now(Work),
+    /// Nothing before this time; never, if there is none.
+    At(Option<DateTime<Utc>>),
+}
+
+/// What is known beside the secret.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    pub(super) now: DateTime<Utc>,
+    /// Whether this claim has only just begun.
+    pub(super) is_fresh: bool,
+    /// Whether the store's disk has room for new rotations.
+    pub(super) has_room: bool,
+    /// Whether current values are probed for drift.
+    pub(super) probes: bool,
+}
+
+/// Says what a secret needs next.
+pub(super) fn look(subject: &Subject, setting: &Setting) -> Look {
+    let mut earliest = Earliest(None);
+    if let Some(found) = look_at_rotation(subject, setting, &mut earliest) {
+        return Look::Now(found);
+    }
+    if let Some(deleted_at) = subject.secret.deleted_at {
+        let purge_at = from_micros(micros(deleted_at).saturating_add(subject.secret.recovery_us));
+        return if purge_at <= setting.now { Look::Now(Work::Purge) } else { Look::At(Some(purge_at)) };
+    }
+    if let Some(schedule) = &subject.schedule
+        && schedule.paused_at.is_none()
+        && let Some(due) = schedule.next_due_at
+    {
+        if due <= setting.now {
+            return Look::Now(Work::Fire);
+        }
+        earliest.offer(due);
+    }
+    let found = look_at_start(subject, setting, &mut earliest)
+        .or_else(|| look_at_deliveries(subject, setting, &mut earliest))
+        .or_else(|| look_at_retirement(subject, setting, &mut earliest))
+        .or_else(|| look_at_probe(subject, setting, &mut earliest));
+    found.map_or(Look::At(earliest.0), Look::Now)
+}
+
+/// The earliest of the times that were offered.
+struct Earliest(Option<DateTime<Utc>>);
+
+impl Earliest {
+    fn offer(&mut self, at: DateTime<Utc>) {
+        self.0 = Some(self.0.map_or(at, |earliest| earliest.min(at)));
+    }
+}
+
+fn look_at_rotation(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    let running = subject.running.as_ref()?;
+    if setting.is_fresh && running.fold.was_interrupted() {
+        return Some(Work::Step(Next::TakeOver));
+    }
+    match plan(&running.fold, micros(setting.now)) {
+        Next::Nothing => None,
+        Next::Wait { until } => {
+            earliest.offer(from_micros(until));
+            None
+        }
+        next => Some(Work::Step(next)),
+    }
+}
+
+fn is_open(subject: &Subject) -> bool {
+    matches!(subject.target.as_ref().map(|target| &target.breaker), Some(Breaker::Open { .. }))
+}
+
+fn look_at_start(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    if subject.running.is_some() || subject.target.is_none() {
+        return None;
+    }
+    let start_at = subject.open.iter().map(|occurrence| start_at(subject, occurrence)).min()?;
+    if start_at > setting.now {
+        earliest.offer(start_at);
+        return None;
+    }
+    // A closed breaker, or room on the disk, wakes the secret: neither is a moment that could be waited for.
+    (setting.has_room && !is_open(subject)).then_some(Work::Start)
+}
+
+/// A planned rotation never begins within an overlap; a requested one cut it short knowingly.
+fn start_at(subject: &Subject, occurrence: &Occurrence) -> DateTime<Utc> {
+    let not_before = occurrence.not_before.unwrap_or(occurrence.first_at);
+    let overlap_end = subject.previous().filter_map(|version| version.retire_at).max();
+    match (occurrence.origin, overlap_end) {
+        (OccurrenceOrigin::Planned, Some(end)) => not_before.max(end),
+        _ => not_before,
+    }
+}
+
+fn look_at_deliveries(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    let current = &subject.current()?.id;
+    for delivery in subject.deliveries.iter().filter(|delivery| delivery.delivered.as_ref() != Some(current)) {
+        match delivery.next_at {
+            Some(at) if at > setting.now => earliest.offer(at),
+            _ => return Some(Work::Deliver(delivery.id.clone())),
+        }
+    }
+    None
+}
+
+fn look_at_retirement(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    let is_busy = subject.running.as_ref().is_some_and(|running| !matches!(running.fold.status, Status::Stuck { .. }));
+    if is_busy || !subject.is_delivered() || is_open(subject) {
+        return None;
+    }
+    for version in subject.previous() {
+        match version.retire_at {
+            Some(at) if at > setting.now => earliest.offer(at),
+            Some(_) => return Some(Work::Retire(version.id.clone())),
+            None => {}
+        }
+    }
+    None
+}
+
+fn look_at_probe(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    if !setting.probes || subject.running.is_some() || is_open(subject) {
+        return None;
+    }
+    subject.current()?;
+    let at = subject.target.as_ref().and(subject.secret.probe_at)?;
+    if at <= setting.now {
+        return Some(Work::Probe);
+    }
+    earliest.offer(at);
+    None
+}

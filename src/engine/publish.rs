@@ -1,0 +1,248 @@
+//! The two ends of a rotation: published, or unwound.
+//!
+//! Publishing is one transaction: the version becomes current, the one before previous, the occurrences end and the
+//! next due time is computed from the schedule as it then is. A crash before its commit leaves a rotation that
+//! verifies and publishes again, after it one that is over.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Engine, Trouble,
+    alerts::{Wrong, kind},
+    due::CountFrom,
+    journal::{JournalOf, follow},
+    load::{Running, Subject, load},
+    runner::{RunError, Runner, Then},
+};
+use crate::{
+    clock::{from_micros, micros},
+    model::{Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin, Stage, Version, VersionId},
+    rotation::{Backoff, Because, Recorded},
+    store::{StoreError, Tx, Written, agenda, event, occurrence, schedule, secret, version},
+};
+
+/// How soon the value is probed again after a rotation that changed hands: later than any claim of its earlier
+/// holder.
+const SECOND_LOOK: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
+
+impl Runner {
+    /// Makes the candidate current. `verified` is recorded with it, when it was only just seen.
+    pub(super) async fn publish(
+        &self,
+        subject: &Subject,
+        running: &Running,
+        verified: Option<Recorded>,
+    ) -> Result<Then, RunError> {
+        let Some(candidate) = running.fold.candidate() else { return Ok(Then::LookAgain) };
+        let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), candidate.version.clone());
+        let (of, running, secret) = (self.journal_of(&running.id), running.clone(), subject.secret.id.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                        return Err(StoreError::Stale { what: "secret" }.into());
+                    };
+                    engine.publish_version(tx, subject, &running, &of, &id, verified).await
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+
+    /// Ends a rotation that changed nothing; its occurrences are tried again, or fail.
+    pub(super) async fn end_unwound(&self, running: &Running, because: Because) -> Result<Then, RunError> {
+        let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
+        let (of, running) = (self.journal_of(&running.id), running.clone());
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                        return Err(StoreError::Stale { what: "secret" }.into());
+                    };
+                    engine.unwind(tx, subject, &running, &of, because).await
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+}
+
+impl Engine {
+    async fn publish_version(
+        &self,
+        tx: &mut Tx,
+        subject: Subject,
+        running: &Running,
+        of: &JournalOf,
+        id: &VersionId,
+        verified: Option<Recorded>,
+    ) -> Result<(), RunError> {
+        let now = self.now();
+        let mut secret = subject.secret.clone();
+        let number = secret.next_number;
+        let mut written = self.restage(tx, &subject, id, number).await?;
+        secret.next_number += 1;
+        secret.rotation = None;
+        secret.expires_at = same_life_again(&subject, now);
+        let second_look = running.fold.changed_hands.then_some(now + SECOND_LOOK);
+        let daily = self.options.probe_every.map(|every| now + every);
+        secret.probe_at = second_look.or(daily);
+        written.push(secret::update(tx, self.keyring(), &mut secret).await?);
+        if let Some(mut row) = subject.schedule.clone() {
+            row.counted_from = now;
+            let from = CountFrom { origin: now, published_at: Some(now), now };
+            row.next_due_at = match row.paused_at {
+                Some(_) => row.next_due_at,
+                None => self.next_due(&row, &secret, from)?.map(|due| due.at),
+            };
+            written.push(schedule::put(tx, self.keyring(), &mut row).await?);
+        }
+        self.end_served(tx, subject.open, &running.fold.planned.occurrences, number).await?;
+        let ended = [kind::STUCK, kind::FAILED, kind::UNDECIDED, kind::DRIFTED];
+        self.close_alerts(tx, &of.tenant, of.secret.as_str(), &ended).await?;
+        let mut events: Vec<Recorded> = verified.into_iter().collect();
+        events.push(Recorded::Published { version: id.clone(), number });
+        let fold = follow(running.fold.clone(), &events)?;
+        let last = events.len() - 1;
+        for (i, recorded) in events.iter().enumerate() {
+            let rows = if i == last { std::mem::take(&mut written) } else { Vec::new() };
+            self.append_recorded(tx, of, recorded, rows).await?;
+        }
+        self.list_rotation(tx, of, &fold, running.started_at).await?;
+        Ok(())
+    }
+
+    /// Moves the versions to their stages: the published one current, the one before previous, the rest retired.
+    async fn restage(
+        &self,
+        tx: &mut Tx,
+        subject: &Subject,
+        id: &VersionId,
+        number: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        let now = self.now();
+        let mut written = Vec::new();
+        for version in &subject.live {
+            let mut version: Version = version.clone();
+            match version.stage {
+                _ if version.id == *id => {
+                    version.stage = Stage::Current;
+                    version.number = Some(number);
+                    version.published_at = Some(now);
+                }
+                Stage::Current => {
+                    version.stage = Stage::Previous;
+                    version.retire_at = Some(from_micros(micros(now).saturating_add(subject.secret.overlap_us)));
+                }
+                Stage::Candidate => {
+                    version.stage = Stage::Retired;
+                    version.retired_at = Some(now);
+                }
+                Stage::Previous | Stage::Retired => continue,
+            }
+            written.push(version::update(tx, self.keyring(), &mut version).await?);
+        }
+        Ok(written)
+    }
+
+    /// Ends the occurrences that a publish serves: those it was planned for are done, later ones joined it.
+    async fn end_served(
+        &self,
+        tx: &mut Tx,
+        open: Vec<Occurrence>,
+        planned_for: &[OccurrenceId],
+        number: i64,
+    ) -> Result<(), StoreError> {
+        for mut open in open {
+            let joined = !planned_for.contains(&open.id);
+            open.end = Some(if joined { OccurrenceEnd::Coalesced } else { OccurrenceEnd::Done });
+            open.why = format!("version {number} was published");
+            open.ended_at = Some(self.now());
+            occurrence::update(tx, &open).await?;
+        }
+        Ok(())
+    }
+
+    async fn unwind(
+        &self,
+        tx: &mut Tx,
+        subject: Subject,
+        running: &Running,
+        of: &JournalOf,
+        because: Because,
+    ) -> Result<(), RunError> {
+        let now = self.now();
+        let mut written = Vec::new();
+        for version in subject.live.iter().filter(|version| version.stage == Stage::Candidate) {
+            let mut version = version.clone();
+            version.stage = Stage::Retired;
+            version.retired_at = Some(now);
+            written.push(version::update(tx, self.keyring(), &mut version).await?);
+        }
+        let mut secret = subject.secret.clone();
+        secret.rotation = None;
+        written.push(secret::update(tx, self.keyring(), &mut secret).await?);
+        let is_wanted = running.fold.rollback.is_none();
+        for open in &subject.open {
+            if running.fold.planned.occurrences.contains(&open.id) {
+                self.try_again_or_fail(tx, &subject, open, &because, is_wanted).await?;
+            }
+        }
+        if is_wanted {
+            let sentence = format!("the rotation failed and was rolled back: {}", because.sentence);
+            let wrong = Wrong::of_secret(&of.secret, kind::FAILED, sentence, because.hint.clone());
+            self.open_alert(tx, &of.tenant, &wrong).await?;
+        }
+        self.close_alerts(tx, &of.tenant, of.secret.as_str(), &[kind::STUCK, kind::UNDECIDED]).await?;
+        let unwound = Recorded::Unwound { because };
+        let fold = follow(running.fold.clone(), std::slice::from_ref(&unwound))?;
+        self.append_recorded(tx, of, &unwound, written).await?;
+        self.list_rotation(tx, of, &fold, running.started_at).await?;
+        Ok(())
+    }
+
+    async fn try_again_or_fail(
+        &self,
+        tx: &mut Tx,
+        subject: &Subject,
+        open: &Occurrence,
+        because: &Because,
+        is_wanted: bool,
+    ) -> Result<(), Trouble> {
+        let mut open = open.clone();
+        open.attempts += 1;
+        open.why.clone_from(&because.sentence);
+        open.rotation = None;
+        if is_wanted && open.attempts < self.options.rotations_per_occurrence {
+            let left = subject.secret.expires_at.map(|end| (end - self.now()).to_std().unwrap_or_default());
+            let failures = u32::try_from(open.attempts).unwrap_or(u32::MAX);
+            open.not_before = Some(self.now() + Backoff::ROTATIONS.after(failures, self.draw(), left));
+        } else {
+            open.end = Some(OccurrenceEnd::Failed);
+            open.ended_at = Some(self.now());
+        }
+        occurrence::update(tx, &open).await?;
+        let is_planned = open.origin == OccurrenceOrigin::Planned && open.end.is_some();
+        if let Some(row) = subject.schedule.clone().filter(|row| is_planned && row.next_due_at.is_none()) {
+            let mut row = row;
+            let from = CountFrom { origin: self.now(), published_at: None, now: self.now() };
+            row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at);
+            let written = schedule::put(tx, self.keyring(), &mut row).await?;
+            event::note_without_event(tx, &[written]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A value that expired so long after it was published gives the next one the same life.
+fn same_life_again(subject: &Subject, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let expires_at = subject.secret.expires_at?;
+    let born_at = subject.current().and_then(|current| current.published_at).unwrap_or(subject.secret.created_at);
+    (expires_at > born_at).then(|| now + (expires_at - born_at))
+}

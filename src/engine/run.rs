@@ -1,0 +1,140 @@
+//! The loop: claims due rows while there is room, one task per claim, and sleeps until the next one is due.
+//!
+//! It is woken when an earlier due time is written or room becomes free, and never sleeps so long that a step of the
+//! wall clock or a suspended machine goes unnoticed. A crash leaves claims that end by themselves.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{Engine, runner};
+use crate::{
+    clock::micros,
+    store::{
+        StoreError,
+        agenda::{self, Ask, Claim},
+    },
+};
+
+/// How long the loop waits after the store has failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// The most rows that one round claims.
+const ROUND: usize = 64;
+
+impl Engine {
+    /// Runs until it is asked to stop; then waits until every task has come to a step's border.
+    pub async fn run(self: Arc<Self>) {
+        let renewer = tokio::spawn(Arc::clone(&self).renew());
+        let mut tasks = JoinSet::new();
+        if !self.store.is_shared() {
+            self.void_claims_of_earlier_lives().await;
+        }
+        let mut stopping = self.stopping.subscribe();
+        while !self.is_stopping() {
+            while tasks.try_join_next().is_some() {}
+            let wait = match self.round(&mut tasks).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "{error}");
+                    AFTER_TROUBLE
+                }
+            };
+            if wait.is_zero() {
+                continue;
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = self.clock.sleep(wait) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+        renewer.abort();
+    }
+
+    /// Asks the loop to stop.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether no claim is held.
+    pub fn is_idle(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    async fn void_claims_of_earlier_lives(&self) {
+        let voided = self.store.write(|tx| Box::pin(agenda::void_all_claims(tx))).await;
+        match voided {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(claims = n, "voided the claims of an earlier life"),
+            Err(error) => tracing::warn!(code = error.code(), "{error}"),
+        }
+    }
+
+    /// Claims what is due and there is room for; answers how long to wait.
+    async fn round(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<Duration, StoreError> {
+        let room = self.lanes.room().min(ROUND);
+        if room == 0 {
+            return Ok(self.options.longest_sleep);
+        }
+        let full = self.lanes.full();
+        let mut tx = self.store.read().await?;
+        let earliest = agenda::find_earliest(&mut tx, &full, self.clock.boot()).await?;
+        drop(tx);
+        let wait = earliest.map_or(i64::MAX, |due| micros(due) - micros(self.now()));
+        if wait > 0 {
+            let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX));
+            return Ok(wait.min(self.options.longest_sleep));
+        }
+        let boot = self.clock.boot();
+        for claim in self.claim(full, room).await? {
+            self.claims.take(&claim.subject, claim.fence, boot + self.options.claim);
+            if self.lanes.take(&claim.lane) {
+                tasks.spawn(runner::work(Arc::clone(self), claim));
+            } else {
+                self.put_back(claim).await?;
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    async fn claim(&self, full: Vec<String>, room: usize) -> Result<Vec<Claim>, StoreError> {
+        let (holder, length) = (self.holder.clone(), self.options.claim);
+        let (now, boot) = (self.now(), self.clock.boot());
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let limit = i64::try_from(room).unwrap_or(1);
+                    let ask = Ask { holder: &holder, length, now, boot, full_lanes: &full, limit };
+                    agenda::claim_due(tx, &ask).await
+                })
+            })
+            .await
+    }
+
+    async fn put_back(&self, claim: Claim) -> Result<(), StoreError> {
+        self.claims.drop_claim(&claim.subject, claim.fence);
+        self.store.write(move |tx| Box::pin(async move { agenda::put_back(tx, &claim).await })).await
+    }
+
+    /// Renews the claims of this process until it is aborted.
+    async fn renew(self: Arc<Self>) {
+        loop {
+            self.clock.sleep(self.options.claim / 3).await;
+            if self.claims.is_empty() {
+                continue;
+            }
+            let boot = self.clock.boot();
+            let (holder, length) = (self.holder.clone(), self.options.claim);
+            let renewed = self
+                .store
+                .write(move |tx| Box::pin(async move { agenda::renew(tx, &holder, length, boot).await }))
+                .await;
+            match renewed {
+                Ok(held) => held.iter().for_each(|(subject, fence)| self.claims.renew(subject, *fence, boot + length)),
+                Err(error) => tracing::warn!(code = error.code(), "cannot renew claims: {error}"),
+            }
+        }
+    }
+}

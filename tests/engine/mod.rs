@@ -1,0 +1,4 @@
+//! The engine on a real store, with doubles as targets.
+
+mod rotation;
+mod world;

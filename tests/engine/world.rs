@@ -1,0 +1,287 @@
+//! A small world: an engine on a store in a temporary folder, with in-memory targets.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use keywheel::{
+    clock::{Clock, SystemClock},
+    engine::{Engine, Options, Parts, Rotators},
+    keyring::{Keyring, MasterKeys, next_generation},
+    model::{
+        Actor, Material, Minter, Name, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, SecretId, Stage, Target,
+        TargetId, TenantId, Version, VersionId,
+    },
+    store::{
+        NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, rotation, secret, target, tenant,
+        version,
+    },
+};
+use keywheel_contract::{
+    EventId, KeyId,
+    kit::{FakeRotator, FakeTarget, Strategy, SystemRandom},
+};
+use serde_json::json;
+
+/// The world. Dropping it ends nothing by itself: tests stop the engine.
+pub(crate) struct World {
+    pub(crate) fake: Arc<FakeTarget>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) tenant: TenantId,
+    folder: tempfile::TempDir,
+    keyring: Arc<Keyring>,
+    options: Options,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl World {
+    pub(crate) async fn new(options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let keyring = Arc::new(Keyring::new());
+        let (clock, random) = (SystemClock, SystemRandom);
+        let minter = Minter { at: clock.now(), random: &random };
+        let tenant = minter.mint(TenantId::mint);
+        let masters = MasterKeys::generate(&random);
+        let root = next_generation(&tenant, None, &masters, clock.now(), &random).expect("a first root");
+        keyring.add(root.unwrap(&masters).expect("it was just wrapped"));
+        let store = open(folder.path().join("keywheel.db"), &keyring).await;
+        let (id, now) = (tenant.clone(), clock.now());
+        let made: Result<(), StoreError> = store
+            .write(move |tx| {
+                Box::pin(async move {
+                    tenant::insert(tx, &id, tenant::ROOT, now).await?;
+                    tenant::insert_root(tx, &root).await
+                })
+            })
+            .await;
+        made.expect("a tenant");
+        let fake = Arc::new(FakeTarget::new());
+        let engine = engine_on(store, &fake, &tenant, &options);
+        Self { fake, engine, tenant, folder, keyring, options, running: None }
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.running = Some(tokio::spawn(Arc::clone(&self.engine).run()));
+    }
+
+    /// Stops and waits until no claim is held.
+    pub(crate) async fn stop(&mut self) {
+        self.engine.stop();
+        if let Some(running) = self.running.take() {
+            running.await.expect("the loop does not panic");
+        }
+        assert!(self.engine.is_idle(), "a claim is held after a stop");
+    }
+
+    /// Abandons the engine where it is, as a crash does, and begins another life on the same store.
+    pub(crate) async fn crash_and_restart(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+            let _ = running.await;
+        }
+        let store = open(self.folder.path().join("keywheel.db"), &self.keyring).await;
+        self.engine = engine_on(store, &self.fake, &self.tenant, &self.options);
+        self.start();
+    }
+
+    /// Adds a target and a managed secret whose account accepts `first`.
+    pub(crate) async fn adopt(&self, name: &str, strategy: Strategy) -> SecretId {
+        let material = self.fake.enroll(name, strategy, "first-password");
+        let strategy = if matches!(strategy, Strategy::Single) { "single" } else { "alternate" };
+        let engine = Arc::clone(&self.engine);
+        let target = Target {
+            id: engine.mint(TargetId::mint),
+            tenant: self.tenant.clone(),
+            name: Name::parse(&format!("target/{name}")).expect("a name"),
+            rotator: "fake".to_owned(),
+            settings: json!({ "address": name }),
+            admin: None,
+            acknowledged: Vec::new(),
+            parallel: 8,
+            breaker: keywheel::model::Breaker::Closed,
+            created_at: engine.now(),
+            created_by: Actor::daemon(),
+            revision: 1,
+        };
+        let secret = self.secret_of(name, &target, json!({ "account": name, "strategy": strategy }));
+        let version = self.version_of(&secret, &material);
+        let (id, tenant) = (secret.id.clone(), self.tenant.clone());
+        let event = |engine: &Engine, subject: &str| NewEvent {
+            id: engine.mint(EventId::mint),
+            tenant: tenant.clone(),
+            subject: subject.to_owned(),
+            rotation: None,
+            kind: "secret.adopted".to_owned(),
+            facts: json!({ "v": 1 }),
+            written: Vec::new(),
+            actor: Actor::daemon(),
+            reason: String::new(),
+            at: engine.now(),
+        };
+        let mut adopted = event(&engine, id.as_str());
+        let written: Result<(), StoreError> = self
+            .engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let keyring = Arc::clone(engine.keyring());
+                    adopted.written.push(target::insert(tx, &keyring, &target).await?);
+                    adopted.written.push(secret::insert(tx, &keyring, &secret).await?);
+                    adopted.written.push(version::insert(tx, &keyring, &version).await?);
+                    agenda::insert(tx, secret.id.as_str(), &secret.tenant, target.id.as_str(), None).await?;
+                    event::append(tx, &keyring, adopted).await.map(|_| ())
+                })
+            })
+            .await;
+        written.expect("adopted");
+        id
+    }
+
+    fn secret_of(&self, name: &str, target: &Target, settings: serde_json::Value) -> Secret {
+        Secret {
+            id: self.engine.mint(SecretId::mint),
+            tenant: self.tenant.clone(),
+            name: Name::parse(name).expect("a name"),
+            kind: "password".to_owned(),
+            owner: String::new(),
+            description: String::new(),
+            tags: std::collections::BTreeMap::new(),
+            target: Some(target.id.clone()),
+            settings,
+            acknowledged: Vec::new(),
+            overlap_us: 0,
+            recovery_us: 0,
+            expires_at: None,
+            next_number: 2,
+            rotation: None,
+            probe_at: None,
+            deleted_at: None,
+            created_at: self.engine.now(),
+            created_by: Actor::daemon(),
+            revision: 1,
+        }
+    }
+
+    fn version_of(&self, secret: &Secret, material: &Material) -> Version {
+        let now = self.engine.now();
+        let mut version = Version {
+            id: self.engine.mint(VersionId::mint),
+            tenant: secret.tenant.clone(),
+            secret: secret.id.clone(),
+            number: Some(1),
+            stage: Stage::Current,
+            identity: material.text("username").unwrap_or_default().to_owned(),
+            key: KeyId::mint(now, [0; 10]),
+            token: None,
+            fingerprint: String::new(),
+            rotation: None,
+            created_at: now,
+            created_by: Actor::daemon(),
+            published_at: Some(now),
+            retire_at: None,
+            retired_at: None,
+            deleted_at: None,
+            deactivated_at: None,
+            destroyed_at: None,
+            revision: 1,
+        };
+        self.engine.seal_into(&mut version, material).expect("sealed");
+        version
+    }
+
+    /// Whether the served value of an account logs in there.
+    pub(crate) async fn served_logs_in(&self, name: &str, id: &SecretId) -> bool {
+        let current = self.current(id).await;
+        self.fake.logs_in(name, &self.engine.open(&current).expect("opens"))
+    }
+
+    pub(crate) async fn current(&self, id: &SecretId) -> Version {
+        let mut tx = self.engine.store.read().await.expect("a connection");
+        let found = version::find_current(&mut tx, self.engine.keyring(), &self.tenant, id).await.expect("readable");
+        found.expect("a current version")
+    }
+
+    /// Waits until the current version has a number, and everything that follows is done.
+    pub(crate) async fn until_number(&self, id: &SecretId, number: i64) {
+        let what = format!("version {number} becomes current");
+        let arrived = async || (self.current(id).await.number == Some(number)).then_some(());
+        crate::support::wait::eventually(Duration::from_secs(20), &what, arrived).await.expect("in time");
+    }
+
+    /// Waits until the newest rotation of a secret is in a state.
+    pub(crate) async fn until_status(&self, id: &SecretId, status: &str) {
+        let what = format!("the newest rotation is {status}");
+        let arrived = async || {
+            let mut tx = self.engine.store.read().await.ok()?;
+            let newest = rotation::list(&mut tx, &self.tenant, Some(id), None, 1).await.ok()?;
+            (newest.first()?.status == status).then_some(())
+        };
+        crate::support::wait::eventually(Duration::from_secs(20), &what, arrived).await.expect("in time");
+    }
+
+    /// Asks for a rotation.
+    pub(crate) async fn request(&self, id: &SecretId) {
+        let now = self.engine.now();
+        let occurrence = Occurrence {
+            id: self.engine.mint(OccurrenceId::mint),
+            tenant: self.tenant.clone(),
+            secret: id.clone(),
+            origin: OccurrenceOrigin::Requested,
+            end: None,
+            first_at: now,
+            last_at: now,
+            fires: 1,
+            attempts: 0,
+            not_before: None,
+            actor: Actor::daemon(),
+            reason: "a test".to_owned(),
+            rotation: None,
+            candidate_from: None,
+            why: String::new(),
+            created_at: now,
+            ended_at: None,
+        };
+        let asked: Result<(), StoreError> = self
+            .engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::lock(tx, occurrence.secret.as_str()).await?;
+                    occurrence::insert(tx, &occurrence).await?;
+                    agenda::pull(tx, occurrence.secret.as_str(), now).await
+                })
+            })
+            .await;
+        asked.expect("asked");
+        self.engine.wake();
+    }
+
+    /// The open occurrences of a secret.
+    pub(crate) async fn open_occurrences(&self, id: &SecretId) -> Vec<Occurrence> {
+        let mut tx = self.engine.store.read().await.expect("a connection");
+        occurrence::list_open(&mut tx, &self.tenant, id).await.expect("readable")
+    }
+
+    /// The kinds of the events of a secret, oldest first.
+    pub(crate) async fn event_kinds(&self, id: &SecretId) -> Vec<String> {
+        let mut tx = self.engine.store.read().await.expect("a connection");
+        let mut events = event::list_of_subject(&mut tx, self.engine.keyring(), &self.tenant, id.as_str(), 1000)
+            .await
+            .expect("readable");
+        events.reverse();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+}
+
+async fn open(path: PathBuf, keyring: &Arc<Keyring>) -> Store {
+    Store::open_sqlite(&path, &SqliteOptions::default(), Arc::clone(keyring)).await.expect("a store")
+}
+
+fn engine_on(store: Store, fake: &Arc<FakeTarget>, tenant: &TenantId, options: &Options) -> Arc<Engine> {
+    Engine::new(Parts {
+        store,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        rotators: Rotators::default().with(Arc::new(FakeRotator { target: Arc::clone(fake) })),
+        options: options.clone(),
+        tenant: tenant.clone(),
+    })
+}

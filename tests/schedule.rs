@@ -1,0 +1,7 @@
+//! Proofs 27, 28 and 30: schedules against a slow reference in Python (`tests/reference/schedule.py`).
+
+mod dst;
+mod missed;
+mod random;
+mod reference;
+mod table;

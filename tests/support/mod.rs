@@ -1,0 +1,13 @@
+//! What the integration tests stand on: servers, the daemon as a process, faults, waiting.
+#![allow(dead_code, reason = "the harness offers more than the tests of one day use")]
+
+pub(crate) mod daemon;
+pub(crate) mod http;
+pub(crate) mod oracle;
+pub(crate) mod postgres;
+pub(crate) mod preload;
+pub(crate) mod proof;
+pub(crate) mod proxy;
+pub(crate) mod recording;
+pub(crate) mod wait;
+pub(crate) mod wire;

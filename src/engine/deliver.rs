@@ -30,14 +30,15 @@ use crate::{
 };
 
 /// The settings of a delivery of kind `files`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The name of a delivery root of the configuration.
     pub root: String,
     /// The file, relative to the root.
     pub path: String,
-    /// What is written; a template.
+    /// What is written: text with `{{ name }}`, `{{ version }}`, `{{ secret.FIELD }}`, `{{ target.SETTING }}`, and
+    /// the filters `sh`, `json`, `url`, `base64`.
     pub template: String,
     /// Its mode in octal; `0600` if none is given.
     #[serde(default = "default_mode")]

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{
     adopt_check::{Candidate, Looked, covered_by_target, no_delivery},
     asked::{Asked, conflict, invalid, read_name, refuse_deleted, refuse_in_rotation},
-    deliveries::{PutDelivery, read_delivery_name},
+    deliveries::{PutDelivery, check, read_delivery_name},
     schedules::read_schedule,
     secrets::About,
     views::FindingView,
@@ -120,7 +120,7 @@ pub async fn adopt(engine: &Arc<Engine>, actor: &Actor, name: &str, request: Ado
     let next_due_at = asked.first_due(&ground);
     let mut looked = asked.look_before_adopting(&request, &candidate, next_due_at).await?;
     let findings = all_findings(&ground, &mut looked, &request);
-    let ground = Arc::new(ground);
+    let (ground, looked) = (Arc::new(ground), Arc::new(looked));
     let asked_again = Asked::new(engine, actor);
     asked_again
         .write(move |asked, tx| {
@@ -147,7 +147,7 @@ impl Asked {
         let schedule = request.schedule.as_ref().map(read_schedule).transpose()?;
         for named in &request.deliveries {
             read_delivery_name(&named.name)?;
-            named.delivery.files.check(&self.engine)?;
+            check(&self.engine, &named.delivery)?;
         }
         let tx = &mut self.engine.store.read().await?;
         let target = self.load_target(tx, &request.target).await?;

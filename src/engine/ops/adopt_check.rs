@@ -10,10 +10,12 @@ use serde_json::Value;
 use super::{
     adopt::AdoptSecret,
     asked::{Asked, conflict, invalid},
-    outside::Outside,
 };
 use crate::{
-    engine::{Kind, Trouble, admin::target_for},
+    engine::{
+        Kind, Trouble,
+        call::{Call, Right},
+    },
     model::{Material, Name, RotationId, Secret, Target, Version},
 };
 
@@ -100,10 +102,11 @@ impl Asked {
             Some(value) => rotator.identity(&settings, value)?,
             None => String::new(),
         };
-        let outside = Outside {
+        let call = Call {
+            right: Right::Look,
             engine: Arc::clone(&self.engine),
             rotator,
-            target: target_for(&self.engine, candidate.target).await?,
+            target: self.engine.resolve_target(candidate.target).await?,
             work: Work {
                 rotation: self.engine.mint(RotationId::mint),
                 secret: candidate.name.to_string(),
@@ -116,10 +119,10 @@ impl Asked {
         match candidate.value {
             None => asks.push(unknown_password()),
             Some(_) if declared.probing != Probing::Any => asks.push(not_probed()),
-            Some(value) => check_login(&outside, candidate, value).await?,
+            Some(value) => check_login(&call, candidate, value).await?,
         }
-        let old = self.look_at_old(&outside, candidate, &declared).await?;
-        let mut preflight = outside.preflight().await?;
+        let old = self.look_at_old(&call, candidate, &declared).await?;
+        let mut preflight = call.preflight().await?;
         preflight.findings.extend(asks);
         Ok(Looked { identity, declared, preflight, settings, old })
     }
@@ -127,7 +130,7 @@ impl Asked {
     /// Tries the value that was current before, where another one takes its place.
     async fn look_at_old(
         &self,
-        outside: &Outside,
+        call: &Call,
         candidate: &Candidate<'_>,
         declared: &Declaration,
     ) -> Result<Option<Seen>, Trouble> {
@@ -136,7 +139,7 @@ impl Asked {
         if !is_replaced || declared.probing != Probing::Any || current.token.is_none() {
             return Ok(None);
         }
-        let seen = verdict_of(&outside.probe(&self.engine.open(current)?).await?);
+        let seen = verdict_of(&call.probe(self.engine.open(current)?).await?);
         if let Seen::Unreachable { because } = &seen {
             return Err(unreachable(candidate.target, because));
         }
@@ -182,8 +185,8 @@ fn unreachable(target: &Target, because: &str) -> Trouble {
 }
 
 /// Tries a value at the target: it must be accepted where answers decide.
-async fn check_login(outside: &Outside, candidate: &Candidate<'_>, value: &Material) -> Result<(), Trouble> {
-    let observations = outside.probe(value).await?;
+async fn check_login(call: &Call, candidate: &Candidate<'_>, value: &Material) -> Result<(), Trouble> {
+    let observations = call.probe(value.clone()).await?;
     match verdict_of(&observations) {
         Seen::Works => Ok(()),
         Seen::Unreachable { because } => Err(unreachable(candidate.target, &because)),

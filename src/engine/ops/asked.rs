@@ -64,10 +64,10 @@ impl Asked {
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T, Trouble>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(Self, &'t mut Tx) -> BoxFuture<'t, Result<T, Trouble>> + Send + 'static,
+        F: for<'t> FnOnce(Self, &'t mut Tx) -> BoxFuture<'t, Result<T, Trouble>> + Clone + Send + 'static,
     {
         let asked = self.clone();
-        let done = self.engine.store.write(move |tx| job(asked, tx)).await?;
+        let done = self.engine.write(move |tx| job(asked, tx)).await?;
         self.engine.wake();
         Ok(done)
     }

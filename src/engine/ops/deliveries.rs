@@ -3,7 +3,7 @@
 //! A delivery names a folder of the configuration file, a path below it, and a template. What is wrong with it is
 //! said here; writing is the engine's later work, which checks again that no link leads out of the folder.
 
-use std::{path::Component, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use keywheel_contract::Finding;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,11 @@ use super::{
     views::DeliveryView,
 };
 use crate::{
-    engine::{DeliveryRoot, Engine, Kind, Trouble, template},
+    engine::{
+        DeliveryRoot, Engine, FileSettings, Kind, Trouble,
+        files::{check_path, parse_mode},
+        template,
+    },
     model::{Actor, DeliveryId, Secret, Stage, Target, Version},
     store::{Tx, agenda, delivery, delivery::Delivery, secret, target, version},
 };
@@ -31,7 +35,10 @@ const LONGEST_PATH: usize = 1_024;
 #[serde(deny_unknown_fields)]
 pub struct PutDelivery {
     /// What is written, and where.
-    pub files: FilesSettings,
+    pub files: FileSettings,
+    /// Codes of findings that are knowingly accepted: `world-readable`.
+    #[serde(default)]
+    pub acknowledge: Vec<String>,
     /// Why.
     #[serde(default)]
     pub reason: String,
@@ -47,98 +54,54 @@ pub struct DeleteDelivery {
     pub reason: String,
 }
 
-/// The settings of a delivery of kind `files`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FilesSettings {
-    /// The name of a `[[delivery_root]]` of the configuration file.
-    pub root: String,
-    /// The file, relative to the root.
-    pub path: String,
-    /// What is written: text with `{{ name }}`, `{{ version }}`, `{{ secret.<field> }}`,
-    /// `{{ target.settings.<key> }}`, and the filters `sh`, `json`, `url`, `base64`.
-    pub template: String,
-    /// The file's mode in octal digits, for its owner and group only; `0640` if it is not given.
-    #[serde(default = "usual_mode")]
-    pub mode: String,
-    /// The user who owns the file; the daemon's own if it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    /// The file's group; the owner's own if it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// The name of a `[[hook]]` of the configuration file, run after the file is replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hook: Option<String>,
+/// Checks what can be known without the secret. Errors: `unknown-delivery-root`, `bad-path`, `bad-mode`,
+/// `delivery-owner-invalid`, `unknown-hook`; `world-readable` unless it is acknowledged.
+pub(super) fn check(engine: &Engine, request: &PutDelivery) -> Result<(), Trouble> {
+    let files = &request.files;
+    let root = engine.find_delivery_root(&files.root)?;
+    check_file_path(&files.path)?;
+    check_links(root, &files.path)?;
+    check_mode(&files.mode, &request.acknowledge)?;
+    let is_odd = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-$".contains(c);
+        name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('-')
+    };
+    if let Some(odd) = [&files.owner, &files.group].into_iter().flatten().find(|name| is_odd(name)) {
+        let sentence = format!("`{}` is no name of a user or group", odd.escape_debug());
+        return Err(invalid("delivery-owner-invalid", sentence, "name a user or group of this host"));
+    }
+    files.hook.as_deref().map(|hook| engine.find_hook(hook)).transpose()?;
+    Ok(())
 }
 
-fn usual_mode() -> String {
-    "0640".to_owned()
+fn check_mode(mode: &str, acknowledge: &[String]) -> Result<(), Trouble> {
+    let bits = parse_mode(mode)?;
+    if bits & 0o002 != 0 {
+        let sentence = format!("`{mode}` lets every user of the host change the file");
+        return Err(invalid("bad-mode", sentence, "write for example `0640`, and choose the file's `group`"));
+    }
+    if bits & 0o004 != 0 && !acknowledge.iter().any(|code| code == "world-readable") {
+        let sentence = format!("`{mode}` lets every user of the host read the value");
+        let hint = "write for example `0640` with a `group`, or repeat it with `--acknowledge world-readable`";
+        return Err(Trouble::new(Kind::NeedsAcknowledgement, "world-readable", sentence, hint));
+    }
+    Ok(())
 }
 
-impl FilesSettings {
-    /// The file's mode. Errors: `delivery-mode-invalid`.
-    pub fn mode_bits(&self) -> Result<u32, Trouble> {
-        let bits = u32::from_str_radix(&self.mode, 8).ok().filter(|bits| bits & !0o770 == 0 && bits & 0o400 != 0);
-        bits.ok_or_else(|| {
-            let sentence = format!("`mode` must let nobody in but owner and group, found `{}`", self.mode);
-            invalid("delivery-mode-invalid", sentence, "write for example `0640`, and choose the file's `group`")
-        })
-    }
-
-    /// Checks what can be known without the secret. Errors: `delivery-root-unknown`, `delivery-path-invalid`,
-    /// `delivery-mode-invalid`, `delivery-owner-invalid`, `hook-unknown`.
-    pub fn check(&self, engine: &Engine) -> Result<(), Trouble> {
-        let root = self.find_root(engine)?;
-        check_path(&self.path)?;
-        check_links(root, &self.path)?;
-        self.mode_bits()?;
-        let is_odd = |name: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "._-$".contains(c);
-            name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('-')
-        };
-        if let Some(odd) = [&self.owner, &self.group].into_iter().flatten().find(|name| is_odd(name)) {
-            let sentence = format!("`{}` is no name of a user or group", odd.escape_debug());
-            return Err(invalid("delivery-owner-invalid", sentence, "name a user or group of this host"));
-        }
-        if let Some(hook) = &self.hook
-            && !engine.options.hooks.contains_key(hook)
-        {
-            let sentence = format!("the configuration names no hook `{}`", hook.escape_debug());
-            return Err(invalid("hook-unknown", sentence, "add a `[[hook]]` of that name to the configuration file"));
-        }
-        Ok(())
-    }
-
-    /// The folder that the configuration file names. Errors: `delivery-root-unknown`.
-    pub fn find_root<'e>(&self, engine: &'e Engine) -> Result<&'e DeliveryRoot, Trouble> {
-        engine.options.delivery_roots.get(&self.root).ok_or_else(|| {
-            let sentence = format!("the configuration names no delivery root `{}`", self.root.escape_debug());
-            let hint = "add a `[[delivery_root]]` of that name to the configuration file";
-            invalid("delivery-root-unknown", sentence, hint)
-        })
-    }
-}
-
-fn path_invalid(path: &str, because: &str) -> Trouble {
+fn bad_path(path: &str, because: &str) -> Trouble {
     let sentence = format!("`{}` {because}", path.escape_debug());
-    invalid("delivery-path-invalid", sentence, "write a path below the root, like `billing/db.env`")
+    invalid("bad-path", sentence, "write a path below the root, like `billing/db.env`")
 }
 
 /// Refuses what is not a plain relative path to a file.
-fn check_path(path: &str) -> Result<(), Trouble> {
-    if path.is_empty() || path.len() > LONGEST_PATH || path.ends_with('/') || path.chars().any(char::is_control) {
-        return Err(path_invalid(path, "is no path of a file"));
+fn check_file_path(path: &str) -> Result<(), Trouble> {
+    if path.len() > LONGEST_PATH || path.chars().any(char::is_control) {
+        return Err(bad_path(path, "is no path of a file"));
     }
-    let is_plain = |component: Component<'_>| match component {
-        Component::Normal(name) => name.len() <= 255,
-        _ => false,
-    };
-    let is_odd = path.split('/').any(|part| part.is_empty() || part == "." || part == "..");
-    if is_odd || !Path::new(path).components().all(is_plain) {
-        return Err(path_invalid(path, "is not a plain path below the root"));
+    if path.split('/').any(|part| matches!(part, "" | "." | "..") || part.len() > 255) {
+        return Err(bad_path(path, "is not a plain path below the root"));
     }
-    Ok(())
+    check_path(Path::new(path))
 }
 
 /// Refuses a path that a link leads out of its root now. A root that does not exist yet is the doctor's business.
@@ -148,18 +111,18 @@ fn check_links(root: &DeliveryRoot, path: &str) -> Result<(), Trouble> {
     loop {
         if let Ok(real) = existing.canonicalize() {
             let is_inside = real.starts_with(&real_root);
-            return if is_inside { Ok(()) } else { Err(path_invalid(path, "leads out of the root by a link")) };
+            return if is_inside { Ok(()) } else { Err(bad_path(path, "leads out of the root by a link")) };
         }
         // A dangling link would be followed when the file is written.
         if existing.symlink_metadata().is_ok() || !existing.pop() {
-            return Err(path_invalid(path, "leads through a link that ends nowhere"));
+            return Err(bad_path(path, "leads through a link that ends nowhere"));
         }
     }
 }
 
 /// Adds a delivery to a secret, or changes the one of that name: the current version is then delivered anew.
 ///
-/// Errors: what [`FilesSettings::check`] says; `template-invalid`, `template-undefined`, `template-too-long`;
+/// Errors: an unknown root or hook, a bad path or mode; `template-failed`, `template-undefined`, `template-too-long`;
 /// `delivery-path-taken` where another delivery of this secret writes the same file.
 pub async fn put(
     engine: &Arc<Engine>,
@@ -169,7 +132,7 @@ pub async fn put(
     request: PutDelivery,
 ) -> Result<DeliveryView, Trouble> {
     check_text("reason", &request.reason)?;
-    request.files.check(engine)?;
+    check(engine, &request)?;
     let (secret, name) = (secret.to_owned(), read_delivery_name(name)?);
     let asked = Asked::new(engine, actor);
     asked
@@ -253,8 +216,8 @@ impl Asked {
             Some(id) => target::find(tx, self.keyring(), self.tenant(), id).await?,
             None => None,
         };
-        let target = target.as_ref().map(|target| (target.name.as_str(), &target.settings));
-        template::check(template, secret.name.as_str(), fields, target)
+        let settings = target.map_or_else(|| json!({}), |target| target.settings);
+        template::check(template, secret.name.as_str(), &fields, &settings)
     }
 }
 
@@ -331,10 +294,10 @@ mod tests {
 
     #[test]
     fn only_plain_paths_below_the_root_are_taken() {
-        assert!(check_path("billing/db.env").is_ok());
-        assert!(check_path("a b/c").is_ok());
+        assert!(check_file_path("billing/db.env").is_ok());
+        assert!(check_file_path("a b/c").is_ok());
         for path in ["", "/etc/passwd", "../x", "a/../x", "a/./x", "a//x", "a/", "a\nb", "."] {
-            assert!(check_path(path).is_err(), "{path:?}");
+            assert!(check_file_path(path).is_err(), "{path:?}");
         }
     }
 
@@ -351,19 +314,16 @@ mod tests {
     }
 
     #[test]
-    fn others_never_get_in() {
-        let files = |mode: &str| FilesSettings {
-            root: "r".into(),
-            path: "p".into(),
-            template: String::new(),
-            mode: mode.into(),
-            owner: None,
-            group: None,
-            hook: None,
+    fn others_get_in_by_an_acknowledgement_alone_and_never_write() {
+        let code = |mode: &str, given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|code| (*code).to_owned()).collect();
+            check_mode(mode, &given).err().map(|trouble| trouble.code.into_owned())
         };
-        assert_eq!(files("0640").mode_bits().expect("good"), 0o640);
-        for mode in ["0644", "4640", "0040", "x", "", "0666"] {
-            assert!(files(mode).mode_bits().is_err(), "{mode}");
+        assert_eq!(code("0640", &[]), None);
+        assert_eq!(code("0644", &[]).as_deref(), Some("world-readable"));
+        assert_eq!(code("0644", &["world-readable"]), None);
+        for mode in ["0646", "4640", "0040", "x", "", "0750"] {
+            assert_eq!(code(mode, &["world-readable"]).as_deref(), Some("bad-mode"), "{mode}");
         }
     }
 }

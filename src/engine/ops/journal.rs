@@ -1,12 +1,10 @@
 //! The journal of a rotation, read and written by these operations.
 
-use serde_json::Value;
-
-use super::asked::{Asked, Told};
+use super::asked::Asked;
 use crate::{
-    engine::{Kind, Trouble},
+    engine::{Kind, Trouble, journal::JournalOf},
     model::{RotationId, Secret},
-    rotation::{Recorded, Rotation, Status, fold, transition},
+    rotation::{Recorded, Rotation, fold, transition},
     store::{Event, Tx, Written, event, rotation, rotation::Entry},
 };
 
@@ -45,27 +43,15 @@ impl Asked {
         let next = transition(step.fold, &step.recorded).map_err(|error| {
             Trouble::new(Kind::Conflict, "rotation-moved-on", error.to_string(), "look at it again")
         })?;
-        let (kind, facts): (String, Value) = step.recorded.to_wire();
-        let told = Told {
-            subject: secret.id.as_str(),
-            kind: &kind,
-            facts,
-            reason: step.reason,
-            written: step.written,
-            rotation: Some(&entry.id),
+        let of = JournalOf {
+            tenant: self.tenant().clone(),
+            secret: secret.id.clone(),
+            rotation: entry.id.clone(),
+            actor: self.actor.clone(),
+            reason: step.reason.to_owned(),
         };
-        self.append(tx, told).await?;
-        let detail = match &next.status {
-            Status::Stuck { because } | Status::Unwinding { because, .. } => because.sentence.clone(),
-            _ => next.failure.as_ref().map(|because| because.sentence.clone()).unwrap_or_default(),
-        };
-        let line = Entry {
-            status: next.status.word().to_owned(),
-            detail,
-            ended_at: next.status.is_final().then_some(self.now),
-            ..entry.clone()
-        };
-        rotation::put(tx, self.tenant(), &line).await?;
+        self.engine.append_recorded(tx, &of, &step.recorded, step.written).await?;
+        self.engine.list_rotation(tx, &of, &next, entry.started_at).await?;
         Ok(next)
     }
 

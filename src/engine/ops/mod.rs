@@ -7,12 +7,10 @@
 pub mod adopt;
 mod adopt_check;
 mod adopt_write;
-
-
 mod asked;
 pub mod deliveries;
+pub mod events;
 mod journal;
-mod outside;
 pub mod plan;
 pub mod resolve;
 pub mod rotate;
@@ -22,6 +20,7 @@ mod secret_fields;
 pub mod secret_life;
 pub mod secret_read;
 pub mod secrets;
+pub mod status;
 pub mod targets;
 pub mod views;
 pub mod wire;

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use super::{asked::Asked, schedules::Walk, wire::Moment};
 use crate::{
-    engine::{Engine, Trouble},
+    engine::{Engine, Trouble, due},
     model::{Actor, ScheduleRow, Secret, Target},
-    schedule::{Because, Schedule},
+    schedule::Because,
     store::{Tx, schedule, secret, target, version},
 };
 
@@ -145,7 +145,7 @@ impl Asked {
 }
 
 fn fires(row: &ScheduleRow, mut walk: Walk<'_>, until: DateTime<Utc>) -> Vec<(DateTime<Utc>, Option<Because>)> {
-    let Ok(schedule) = serde_json::from_value::<Schedule>(row.rule.clone()) else { return Vec::new() };
+    let Ok(schedule) = due::read(row) else { return Vec::new() };
     let compiled = schedule.compile();
     std::iter::from_fn(|| walk.next(&compiled)).take_while(|(at, _)| *at <= until).take(FIRES_OF_ONE).collect()
 }

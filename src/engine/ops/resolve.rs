@@ -12,13 +12,15 @@ use utoipa::ToSchema;
 use super::{
     asked::{Asked, conflict, invalid},
     journal::{Journal, Step},
-    outside::Outside,
     secret_fields::check_text,
     secret_read::select,
     views::VersionView,
 };
 use crate::{
-    engine::{Engine, Kind, Trouble, admin::target_for},
+    engine::{
+        Engine, Kind, Trouble,
+        call::{Call, Right},
+    },
     model::{Actor, EventId, OccurrenceEnd, Secret, Stage, Version, VersionId},
     rotation::{Keep, Recorded, Rotation, Status},
     store::{Tx, Written, agenda, alert, occurrence, rotation::Entry, secret, target, version},
@@ -133,26 +135,26 @@ impl Asked {
             current: None,
             next_due_at: fold.planned.next_due_at,
         };
-        let target = target_for(&self.engine, &place).await?;
-        let outside = Outside { engine: Arc::clone(&self.engine), rotator, target, work };
+        let target = self.engine.resolve_target(&place).await?;
+        let call = Call { right: Right::Look, engine: Arc::clone(&self.engine), rotator, target, work };
         let mut seen = SeenOf::new();
         if let Some(choice) = choice {
-            let verdict = self.try_version(&outside, choice).await?;
+            let verdict = self.try_version(&call, choice).await?;
             refuse_unproven(place.name.as_str(), choice, &verdict)?;
             seen.insert(choice.id.clone(), verdict);
         }
         let others = versions.iter().filter(|version| version.stage != Stage::Retired && version.token.is_some());
         for other in others.filter(|_| declared.probing == Probing::Any) {
             if !seen.contains_key(&other.id) {
-                seen.insert(other.id.clone(), self.try_version(&outside, other).await?);
+                seen.insert(other.id.clone(), self.try_version(&call, other).await?);
             }
         }
         Ok(seen)
     }
 
-    async fn try_version(&self, outside: &Outside, version: &Version) -> Result<Seen, Trouble> {
+    async fn try_version(&self, call: &Call, version: &Version) -> Result<Seen, Trouble> {
         let value = self.engine.open(version)?;
-        Ok(verdict_of(&outside.probe(&value).await?))
+        Ok(verdict_of(&call.probe(value).await?))
     }
 }
 

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use super::{
     adopt_check::{covered_by_target, no_delivery},
     asked::{Asked, conflict, invalid},
-    outside::Outside,
     secret_fields::check_text,
     secret_read::{self, ListSecrets},
     views::{AlertView, FindingView},
@@ -22,7 +21,10 @@ use super::{
 };
 use crate::{
     clock::micros,
-    engine::{Engine, Kind, Trouble, admin::target_for},
+    engine::{
+        Engine, Kind, Trouble,
+        call::{Call, Right},
+    },
     model::{Actor, Occurrence, OccurrenceId, OccurrenceOrigin, RotationId, Secret, Stage, Target, Version},
     rotation::Status,
     store::{Tx, agenda, alert, delivery, occurrence, read_audit, schedule, target, version},
@@ -307,10 +309,11 @@ pub async fn dry_run(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<
     let rotator = engine.rotators.find(&seen.target.rotator)?;
     let declared = rotator.declare(&seen.target.settings, &seen.secret.settings)?;
     let current = seen.versions.iter().find(|version| version.stage == Stage::Current);
-    let outside = Outside {
+    let call = Call {
+        right: Right::Look,
         engine: Arc::clone(engine),
         rotator,
-        target: target_for(engine, &seen.target).await?,
+        target: engine.resolve_target(&seen.target).await?,
         work: Work {
             rotation: engine.mint(RotationId::mint),
             secret: seen.secret.name.to_string(),
@@ -319,7 +322,7 @@ pub async fn dry_run(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<
             next_due_at: seen.next_due_at,
         },
     };
-    let mut preflight = outside.preflight().await?;
+    let mut preflight = call.preflight().await?;
     preflight.findings.extend(no_delivery(&declared, seen.deliveries));
     covered_by_target(&seen.target, &mut preflight.findings);
     let known = |code: &str, sentence: &str| seen.secret.acknowledges(code, sentence);

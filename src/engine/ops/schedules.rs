@@ -15,7 +15,7 @@ use super::{
     wire::{Moment, moment},
 };
 use crate::{
-    engine::{Engine, Kind, Trouble},
+    engine::{Engine, Kind, Trouble, due},
     model::{Actor, ScheduleRow, Secret, Stage, Version},
     schedule::{self, DueContext, Lifetime, NextDue, Schedule, ScheduleText, check, next_due, zone_data_version},
     store::{Tx, Written, agenda, schedule as rows, secret, version},
@@ -88,13 +88,6 @@ pub(super) fn read_schedule(text: &ScheduleText) -> Result<Schedule, Trouble> {
     })
 }
 
-fn stored_schedule(row: &ScheduleRow) -> Result<Schedule, Trouble> {
-    serde_json::from_value(row.rule.clone()).map_err(|error| {
-        let sentence = format!("the schedule of `{}` cannot be read: {error}", row.secret);
-        Trouble::new(Kind::Internal, "schedule-unreadable", sentence, "set it again")
-    })
-}
-
 impl Asked {
     /// What a schedule must be told about a secret.
     pub(super) fn due_context<'s>(
@@ -103,12 +96,14 @@ impl Asked {
         current: Option<&Version>,
         counted_from: DateTime<Utc>,
     ) -> DueContext<'s> {
-        let starts_at = current.and_then(|version| version.published_at).unwrap_or(secret.created_at);
+        let published_at = current.and_then(|version| version.published_at);
         DueContext {
             after: counted_from,
             now: self.now,
             secret_id: secret.id.as_str(),
-            lifetime: secret.expires_at.map(|expires_at| Lifetime { starts_at, expires_at }),
+            lifetime: published_at
+                .zip(secret.expires_at)
+                .map(|(starts_at, expires_at)| Lifetime { starts_at, expires_at }),
             expiry_margin: self.engine.options.expiry_margin,
         }
     }
@@ -119,7 +114,7 @@ impl Asked {
         current: Option<&Version>,
         row: &ScheduleRow,
     ) -> Result<ScheduleView, Trouble> {
-        let schedule = stored_schedule(row)?;
+        let schedule = due::read(row)?;
         let compiled = schedule.compile();
         let cx = self.due_context(secret, current, row.counted_from);
         let findings = check(&compiled, &cx).into_iter().map(finding);
@@ -177,7 +172,7 @@ impl Asked {
         let Some(mut row) = rows::find(tx, self.keyring(), self.tenant(), &secret.id).await? else { return Ok(None) };
         let current = version::find_current(tx, self.keyring(), self.tenant(), &secret.id).await?;
         let cx = self.due_context(secret, current.as_ref(), row.counted_from);
-        let due = due_at(next_due(&stored_schedule(&row)?.compile(), &cx));
+        let due = due_at(next_due(&due::read(&row)?.compile(), &cx));
         if due.is_none() || row.next_due_at.is_some_and(|planned| due >= Some(planned)) {
             return Ok(None);
         }
@@ -195,7 +190,7 @@ impl Asked {
         let Some(mut row) = rows::find(tx, self.keyring(), self.tenant(), &secret.id).await? else { return Ok(None) };
         row.counted_from = self.now;
         let cx = self.due_context(secret, current, row.counted_from);
-        row.next_due_at = due_at(next_due(&stored_schedule(&row)?.compile(), &cx));
+        row.next_due_at = due_at(next_due(&due::read(&row)?.compile(), &cx));
         Ok(Some(rows::put(tx, self.keyring(), &mut row).await?))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::asked::{Asked, invalid};
 use crate::{
-    engine::{Trouble, core::version_place},
+    engine::Trouble,
     model::{KeyId, Material, Name, RotationId, Secret, SecretId, Stage, Version, VersionId},
     schedule::HumanDuration,
 };
@@ -104,7 +104,7 @@ impl Asked {
             identity: birth.identity,
             key: KeyId::mint(self.now, [0; 10]),
             token: None,
-            fingerprint: self.keyring().fingerprint(self.tenant(), birth.secret.as_str(), &bytes)?,
+            fingerprint: String::new(),
             rotation: None::<RotationId>,
             created_at: self.now,
             created_by: self.actor.clone(),
@@ -116,9 +116,7 @@ impl Asked {
             destroyed_at: None,
             revision: 1,
         };
-        let sealed = self.keyring().seal(&version_place(&version), &bytes, self.now)?;
-        version.key = sealed.key_id;
-        version.token = Some(sealed.token);
+        self.engine.seal_into(&mut version, birth.value)?;
         Ok(version)
     }
 

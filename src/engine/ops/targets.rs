@@ -12,8 +12,8 @@ use super::{
     wire::{Moment, Password},
 };
 use crate::{
-    engine::{Engine, Kind, Trouble, admin::is_password_of},
-    model::{Actor, Breaker, Name, Target, TargetId},
+    engine::{Engine, Kind, Trouble},
+    model::{Actor, Breaker, Material, Name, Target, TargetId},
     store::{Tx, agenda, alert, secret, target, version},
 };
 
@@ -222,6 +222,16 @@ impl Asked {
         let hint = "give the admin's present password again: `--admin-password -` or `--admin-password @FILE`";
         Err(Trouble::new(Kind::Denied, "admin-credential-needed", sentence, hint))
     }
+}
+
+/// Whether a password is the one in a value's field `password`, compared in constant time.
+fn is_password_of(engine: &Engine, value: &Material, password: &str) -> bool {
+    let Some(known) = value.text("password") else { return false };
+    let mut bytes = [0; 32];
+    engine.random.fill(&mut bytes);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes);
+    let tag = ring::hmac::sign(&key, known.as_bytes());
+    ring::hmac::verify(&key, password.as_bytes(), tag.as_ref()).is_ok()
 }
 
 /// Lists the targets by name.

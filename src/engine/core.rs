@@ -13,12 +13,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     clock::Clock,
-    keyring::{Keyring, Place},
+    keyring::{Keyring, MasterSource, Place},
     model::{HolderId, Material, Minter, TenantId, Version},
     store::Store,
 };
 
-use super::{Kind, Trouble, claims::Claims, lanes::Lanes};
+use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -94,6 +94,8 @@ pub struct Options {
     pub delivery_roots: BTreeMap<String, DeliveryRoot>,
     /// Where the daemon keeps its files.
     pub data_dir: PathBuf,
+    /// Where the master keys come from, for their rotation; none where they cannot be rotated.
+    pub keys: Option<MasterSource>,
     /// Bytes of the ballast file that is released when the disk is full; 0 for none.
     pub ballast: u64,
 }
@@ -114,6 +116,7 @@ impl Default for Options {
             hooks: BTreeMap::new(),
             delivery_roots: BTreeMap::new(),
             data_dir: PathBuf::new(),
+            keys: None,
             ballast: 8 << 20,
         }
     }
@@ -157,6 +160,8 @@ pub struct Engine {
     pub(super) stopping: watch::Sender<bool>,
     /// Set while the store's disk has no room for new work.
     pub(super) short_of_room: AtomicBool,
+    /// What the process counts about itself.
+    pub counts: Counts,
 }
 
 impl Engine {
@@ -177,6 +182,7 @@ impl Engine {
             wake: Notify::new(),
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
+            counts: Counts::default(),
         })
     }
 

@@ -18,6 +18,7 @@ mod integrity;
 pub mod meta;
 mod migrate;
 pub mod occurrence;
+pub mod overview;
 pub mod proof;
 pub mod read_audit;
 pub mod rotation;

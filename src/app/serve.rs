@@ -1,0 +1,120 @@
+//! `keywheel serve`: from a configuration to a daemon that serves, and to its end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{open, random::OsRandom};
+use crate::{
+    cli::{CliError, Exit},
+    config::{Config, StoreKind},
+    engine::Engine,
+    http::{self, Access, ApiState, ListenError, Listeners, Readiness},
+    lifecycle::{self, DataDir, DataLock, Ended, Running, Signals, harden},
+    model::SecretText,
+    store::{StoreError, agenda},
+    telemetry::Metrics,
+};
+use keywheel_contract::Random;
+
+/// What development mode adds.
+pub(super) struct Dev {
+    /// Where to listen.
+    pub(super) listen: SocketAddr,
+    /// The token that is let in there.
+    pub(super) token: SecretText,
+    /// Whether the token was made here, and must be shown.
+    pub(super) is_made_here: bool,
+}
+
+/// Serves until told to stop. `dev` adds plain HTTP on a loopback port.
+pub(super) async fn run(config: &Config, dev: Option<Dev>) -> Result<Exit, CliError> {
+    harden()?;
+    let mut signals = Signals::take().map_err(|error| {
+        CliError::new(Exit::Failed, "signals", "signals cannot be taken over", "report this").caused_by(&error)
+    })?;
+    let data = DataDir::new(&config.daemon.data_dir);
+    data.check()?;
+    let _lock = DataLock::take(data.path())?;
+    data.check_initialised(config.store.kind == StoreKind::Sqlite)?;
+    let engine = start(config).await?;
+    let readiness = Readiness::default();
+    let (stop, stopped) = watch::channel(false);
+    let listeners = listen(config, dev.as_ref(), &engine, &readiness, data.owner()?).await?;
+    let address = listeners.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+    let running = Running {
+        engine: tokio::spawn(lifecycle::run_engine(Arc::clone(&engine), stopped.clone())),
+        http: tokio::spawn(http::serve(listeners, stopped)),
+        stop,
+        readiness: readiness.clone(),
+        drain: config.daemon.drain.as_duration(),
+    };
+    readiness.set(true);
+    lifecycle::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data_dir = %data.path().display(), "keywheel serves");
+    if let (Some(dev), Some(address)) = (&dev, address) {
+        crate::cli::serve::tell_dev(address, dev.is_made_here.then_some(&dev.token));
+    }
+    let ended = running.until_stopped(&mut signals).await;
+    if ended == Ended::Drained {
+        engine.store.close().await;
+    }
+    let _ = std::fs::remove_file(config.daemon.socket());
+    tracing::info!("keywheel ended");
+    Ok(if ended == Ended::Broken { Exit::Failed } else { Exit::Done })
+}
+
+/// Opens keys and store, and clears what an earlier life left.
+async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
+    let masters = open::masters(config).await?;
+    let store = open::store(config).await?;
+    open::unwrap_roots(&store, &masters).await?;
+    drop(masters);
+    let engine = open::engine(config, store).await?;
+    engine.store.checkpoint().await?;
+    if !engine.store.is_shared() {
+        let voided: Result<u64, StoreError> =
+            engine.write(|tx| Box::pin(async move { agenda::void_all_claims(tx).await })).await;
+        let voided = voided?;
+        if voided > 0 {
+            tracing::info!(voided, "claims of an earlier life are void");
+        }
+    }
+    Ok(engine)
+}
+
+async fn listen(
+    config: &Config,
+    dev: Option<&Dev>,
+    engine: &Arc<Engine>,
+    readiness: &Readiness,
+    owner: u32,
+) -> Result<Listeners, CliError> {
+    let metrics = Metrics::of(engine);
+    let state = ApiState::new(Arc::clone(engine), readiness.clone(), Arc::new(move || metrics.render()));
+    let mut key = [0; 32];
+    OsRandom::new().fill(&mut key);
+    let access = Arc::new(Access::new(owner, dev.map(|dev| &dev.token), &key));
+    let unix = http::bind_unix(&config.daemon.socket()).map_err(told)?;
+    let mut listeners =
+        Listeners { unix: Some((unix, http::api(&state, Arc::clone(&access)))), ..Listeners::default() };
+    if let Some(dev) = dev {
+        listeners.tcp = Some((bind(dev.listen).await?, http::api(&state, access)));
+    }
+    if let Some(address) = config.daemon.metrics_listen {
+        listeners.metrics = Some((bind(address).await?, http::metrics_only(&state)));
+    }
+    Ok(listeners)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    http::bind_tcp(address).await.map_err(told)
+}
+
+fn told(error: ListenError) -> CliError {
+    let told = CliError::new(Exit::Failed, error.code(), error.to_string(), error.hint());
+    match std::error::Error::source(&error) {
+        Some(source) => told.caused_by(source),
+        None => told,
+    }
+}

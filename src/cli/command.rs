@@ -1,0 +1,52 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{Format, completions, events, init, serve, status};
+
+/// Keeps every credential that has a lifetime alive, valid and replaced in time.
+#[derive(Debug, Parser)]
+#[command(name = "keywheel", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 needs attention.")]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", env = "KEYWHEEL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the daemon keeps its files; goes before the configuration file.
+    #[arg(long, global = true, value_name = "DIR", env = "KEYWHEEL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The daemon's unix socket; goes before the configuration file.
+    #[arg(long, global = true, value_name = "PATH", env = "KEYWHEEL_SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// How answers are printed.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes a data directory: master key, store, first tenant.
+    Init(init::Args),
+    /// Runs the daemon.
+    Serve(serve::Args),
+    /// Tells how the daemon and its store are.
+    Status(status::Args),
+    /// Shows what happened.
+    Events(events::Args),
+    /// Prints a completion script for a shell.
+    Completions(completions::Args),
+}

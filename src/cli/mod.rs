@@ -1,0 +1,28 @@
+//! Floor 4: the commands, clients of the HTTP API. The only place that prints.
+//!
+//! A command is a file: its arguments, what it asks, how the answer is shown. Values of secrets come from a prompt,
+//! standard input or `@FILE`, never as an argument.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that owns the screen")]
+
+mod client;
+mod command;
+mod completions;
+mod cx;
+mod error;
+mod events;
+pub mod init;
+mod input;
+mod output;
+mod run;
+pub mod serve;
+mod status;
+mod table;
+
+pub use client::Client;
+pub use command::{Cli, Command, Global};
+pub use cx::Cx;
+pub use error::{CliError, Exit};
+pub use input::ask_passphrase;
+pub use output::Format;
+pub use run::run;

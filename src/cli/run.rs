@@ -1,0 +1,15 @@
+//! From a command to its file.
+
+use super::{CliError, Command, Cx, Exit, completions, events, status};
+
+/// Runs a command that is a client of the daemon. Those that are not (`init`, `serve`, …) are run by `app`.
+pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Status(args) => status::run(cx, args).await,
+        Command::Events(args) => events::run(cx, args).await,
+        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Init(_) | Command::Serve(_) => {
+            Err(CliError::usage("this command runs without a daemon", "report this"))
+        }
+    }
+}

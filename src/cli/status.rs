@@ -1,0 +1,43 @@
+//! `keywheel status`.
+
+use axum::http::Method;
+
+use super::{CliError, Cx, Exit, output};
+use crate::engine::ops::status::Status;
+
+/// Arguments of `keywheel status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub(super) async fn run(cx: &Cx, _args: Args) -> Result<Exit, CliError> {
+    let status: Status = cx.client()?.ask(Method::GET, &["status"]).send().await?;
+    let is_well = status.alerts.is_empty() && !status.short_of_room;
+    output::show_lines(cx.format, &status, lines);
+    Ok(if is_well { Exit::Done } else { Exit::NeedsAttention })
+}
+
+fn lines(status: &Status) -> Vec<String> {
+    let ends: Vec<String> = status.occurrences.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let ends = if ends.is_empty() { "none".to_owned() } else { ends.join(", ") };
+    let rotators = if status.rotators.is_empty() { "none".to_owned() } else { status.rotators.join(", ") };
+    let mut lines = vec![
+        format!("keywheel      {}", status.version),
+        format!("store         {}", status.store),
+        format!("rotators      {rotators}"),
+        format!("secrets       {} ({} managed)", status.secrets, status.managed),
+        format!("targets       {}", status.targets),
+        format!("rotations     {} running", status.rotations_running),
+        format!("last 24 h     {ends}"),
+        format!("due           {}", status.due),
+        format!("next due      {}", output::time(status.next_due_at)),
+        format!("alerts        {}", status.alerts.len()),
+    ];
+    if status.short_of_room {
+        lines.push("the store's disk is full: no new rotation starts until there is room".to_owned());
+    }
+    for alert in &status.alerts {
+        lines.push(format!("  {} {}: {}", output::time(Some(alert.opened_at)), alert.kind, alert.sentence));
+        lines.push(format!("    hint: {}", alert.hint));
+    }
+    lines
+}

@@ -1,0 +1,27 @@
+//! The whole file.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Daemon, DeliveryRoot, Engine, Hook, Keys, Log, Store};
+
+/// The configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[daemon]`.
+    pub daemon: Daemon,
+    /// `[store]`.
+    pub store: Store,
+    /// `[keys]`.
+    pub keys: Keys,
+    /// `[engine]`.
+    pub engine: Engine,
+    /// `[log]`.
+    pub log: Log,
+    /// `[[hook]]`.
+    #[serde(rename = "hook")]
+    pub hooks: Vec<Hook>,
+    /// `[[delivery_root]]`.
+    #[serde(rename = "delivery_root")]
+    pub delivery_roots: Vec<DeliveryRoot>,
+}

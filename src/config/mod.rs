@@ -1,0 +1,30 @@
+//! Floor 1: the configuration file, a struct and a file per section.
+//!
+//! Unknown keys are refused, durations and sizes are texts with units, secrets stand elsewhere and are named here.
+//! What the daemon executes, reads or writes on its host is named in this file only.
+
+mod daemon;
+mod effective;
+mod engine;
+mod error;
+mod every;
+mod file;
+mod host;
+mod keys;
+mod load;
+mod log;
+mod size;
+mod store;
+
+pub use daemon::Daemon;
+pub use effective::{Effective, Origin};
+pub use engine::Engine;
+pub use error::ConfigError;
+pub use every::Every;
+pub use file::Config;
+pub use host::{DeliveryRoot, Hook};
+pub use keys::{KeySource, Keys};
+pub use load::{DEFAULT_PATH, Loaded};
+pub use log::{Log, LogFormat};
+pub use size::ByteSize;
+pub use store::{Store, StoreKind};

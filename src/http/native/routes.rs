@@ -1,0 +1,11 @@
+//! All endpoints of the native API.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{events, status};
+use crate::http::ApiState;
+
+/// The endpoints, relative to `/api/v1`.
+pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().merge(events::routes()).merge(status::routes())
+}

@@ -109,7 +109,6 @@ impl Runner {
     ) -> Result<(), StoreError> {
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -142,7 +141,6 @@ impl Runner {
             at: engine.now(),
         };
         self.engine
-            .store
             .write(move |tx| Box::pin(async move { read_audit::insert(tx, engine.keyring(), &read).await }))
             .await
     }

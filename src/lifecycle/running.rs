@@ -8,8 +8,15 @@ use super::Signals;
 use crate::{engine::Engine, http::Readiness};
 
 /// The engine's loop, until it is asked to stop and what it began has ended.
-pub async fn run_engine(_engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+pub async fn run_engine(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    let mut run = std::pin::pin!(Arc::clone(&engine).run());
+    tokio::select! {
+        // It ends by itself only when the store can no longer be trusted.
+        () = &mut run => return,
+        // A sender that is gone asks as well.
+        _ = stop.wait_for(|stop| *stop) => engine.stop(),
+    }
+    run.await;
 }
 
 /// The tasks of a daemon that serves.

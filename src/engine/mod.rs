@@ -29,6 +29,7 @@ mod start;
 mod steps;
 mod template;
 mod trouble;
+mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
 pub use counts::Counts;

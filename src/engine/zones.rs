@@ -67,7 +67,7 @@ impl Engine {
                     .and_then(|version| version.published_at);
                 let before = row.next_due_at;
                 let due = engine.moved_due(&row, &secret, published_at)?;
-                row.zone_data = zone_data_version().to_owned();
+                zone_data_version().clone_into(&mut row.zone_data);
                 row.next_due_at = due;
                 let written = vec![schedule::put(tx, keyring, &mut row).await?];
                 if due == before {

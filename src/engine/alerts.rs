@@ -96,7 +96,6 @@ impl Runner {
     pub(super) async fn alert(&self, wrong: Wrong) -> Result<(), RunError> {
         let (engine, claim) = (std::sync::Arc::clone(&self.engine), self.claim.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     crate::store::agenda::hold(tx, &claim.subject, claim.fence).await?;

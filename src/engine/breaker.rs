@@ -42,7 +42,6 @@ impl Engine {
     async fn move_breaker(self: &Arc<Self>, id: &TargetId, because: Option<String>) {
         let (engine, id) = (Arc::clone(self), id.clone());
         let moved: Result<(), StoreError> = self
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     let tenant = engine.tenant.clone();
@@ -126,7 +125,6 @@ pub(super) async fn look_at_target(engine: &Arc<Engine>, claim: &Claim, id: &Tar
     }
     let (engine_in, id) = (Arc::clone(engine), id.clone());
     engine
-        .store
         .write(move |tx| {
             Box::pin(async move {
                 let tenant = engine_in.tenant.clone();

@@ -30,14 +30,15 @@ use crate::{
 };
 
 /// The settings of a delivery of kind `files`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The name of a delivery root of the configuration.
     pub root: String,
     /// The file, relative to the root.
     pub path: String,
-    /// What is written; a template.
+    /// What is written: text with `{{ name }}`, `{{ version }}`, `{{ secret.FIELD }}`, `{{ target.SETTING }}`, and
+    /// the filters `sh`, `json`, `url`, `base64`.
     pub template: String,
     /// Its mode in octal; `0600` if none is given.
     #[serde(default = "default_mode")]
@@ -108,7 +109,6 @@ impl Runner {
     ) -> Result<(), StoreError> {
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -141,7 +141,6 @@ impl Runner {
             at: engine.now(),
         };
         self.engine
-            .store
             .write(move |tx| Box::pin(async move { read_audit::insert(tx, engine.keyring(), &read).await }))
             .await
     }

@@ -21,7 +21,6 @@ impl Runner {
     pub(super) async fn fire(&self) -> Result<Then, RunError> {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;

@@ -75,7 +75,6 @@ impl Runner {
         let event = kind_of_event.map(|kind| self.event_of(&subject.secret, kind, facts));
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -126,7 +125,6 @@ impl Runner {
         let name = subject.secret.name.clone();
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -195,7 +193,6 @@ impl Runner {
         let event = self.event_of(&subject.secret, "secret.purged", facts);
         let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), subject.secret.id.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;

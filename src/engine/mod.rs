@@ -30,6 +30,7 @@ mod steps;
 mod template;
 mod trouble;
 mod upkeep;
+mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
 pub use counts::Counts;

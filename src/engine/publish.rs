@@ -39,7 +39,6 @@ impl Runner {
         let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), candidate.version.clone());
         let (of, running, secret) = (self.journal_of(&running.id), running.clone(), subject.secret.id.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -58,7 +57,6 @@ impl Runner {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         let (of, running) = (self.journal_of(&running.id), running.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Engine, Trouble};
+use super::{Engine, Trouble, runner::RunError};
 use crate::store::{StoreError, Tx};
 
 /// An error that may say that the disk is full.
@@ -27,6 +27,15 @@ pub trait TellsFull {
 impl TellsFull for StoreError {
     fn is_full(&self) -> bool {
         matches!(self, Self::Full)
+    }
+}
+
+impl TellsFull for RunError {
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_full(),
+            Self::Trouble(trouble) => trouble.is_full(),
+        }
     }
 }
 

@@ -23,15 +23,18 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const ROUND: usize = 64;
 
 impl Engine {
-    /// Runs until it is asked to stop; then waits until every task has come to a step's border.
+    /// Runs until it is asked to stop, or the store can no longer be trusted; then waits until every task has come to a step's border.
     pub async fn run(self: Arc<Self>) {
         let renewer = tokio::spawn(Arc::clone(&self).renew());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
         }
+        if let Err(trouble) = self.follow_zone_data().await {
+            tracing::warn!(code = %trouble.code, "due times do not follow the time-zone data yet: {trouble}");
+        }
         let mut stopping = self.stopping.subscribe();
-        while !self.is_stopping() {
+        while !self.is_stopping() && !self.store.is_broken() {
             while tasks.try_join_next().is_some() {}
             let wait = match self.round(&mut tasks).await {
                 Ok(wait) => wait,

@@ -91,9 +91,7 @@ impl Engine {
     /// Ends a claim with a due time that nothing needs to be read for.
     pub(super) async fn end(&self, claim: &Claim, due_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
         let claim = claim.clone();
-        self.store
-            .write(move |tx| Box::pin(async move { agenda::release(tx, &claim, due_at, &claim.lane).await }))
-            .await
+        self.write(move |tx| Box::pin(async move { agenda::release(tx, &claim, due_at, &claim.lane).await })).await
     }
 
     pub(super) fn setting(&self, is_fresh: bool) -> Setting {
@@ -118,7 +116,7 @@ impl Runner {
             drop(tx);
             let Some(subject) = loaded else {
                 let gone = self.claim.subject.clone();
-                let off = self.engine.store.write(move |tx| Box::pin(async move { agenda::delete(tx, &gone).await }));
+                let off = self.engine.write(move |tx| Box::pin(async move { agenda::delete(tx, &gone).await }));
                 return Ok(off.await?);
             };
             if let Some(target) = &subject.target {
@@ -158,7 +156,6 @@ impl Runner {
     async fn release(&self) -> Result<bool, StoreError> {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;

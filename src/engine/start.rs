@@ -48,7 +48,6 @@ impl Runner {
         })?;
         let (engine, claim, mut secret) = (Arc::clone(&self.engine), self.claim.clone(), subject.secret.clone());
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -114,7 +113,6 @@ impl Runner {
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
         let (id, fold, started_at) = (sealed.id.clone(), after.clone(), running.started_at);
         self.engine
-            .store
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;

@@ -7,15 +7,16 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::Signals;
 use crate::{engine::Engine, http::Readiness};
 
-/// Runs the engine's loop until it is asked to stop and what it began has ended.
+/// The engine's loop, until it is asked to stop and what it began has ended.
 pub async fn run_engine(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let mut running = tokio::spawn(Arc::clone(&engine).run());
+    let mut run = std::pin::pin!(Arc::clone(&engine).run());
     tokio::select! {
-        _ = &mut running => return,
-        () = async { let _ = stop.wait_for(|stop| *stop).await; } => {}
+        // It ends by itself only when the store can no longer be trusted.
+        () = &mut run => return,
+        // A sender that is gone asks as well.
+        _ = stop.wait_for(|stop| *stop) => engine.stop(),
     }
-    engine.stop();
-    let _ = running.await;
+    run.await;
 }
 
 /// The tasks of a daemon that serves.

@@ -1,6 +1,28 @@
-//! What can be asked of the engine, by whichever surface. One file per thing that is asked.
+//! What can be asked of the engine, one file per thing: typed requests, typed answers, and the reason if it is refused.
+//!
+//! Each write is one transaction that first holds the agenda row of its secret, appends an event that names the rows
+//! written, and wakes the loop after its commit. A crash before the commit leaves nothing, after it everything. No
+//! transaction is open while a target is asked. These functions decide nothing about a running rotation's steps.
 
+pub mod adopt;
+mod adopt_check;
+mod adopt_write;
+mod asked;
 pub mod backup;
+pub mod deliveries;
 pub mod events;
+mod journal;
 pub mod keys;
+pub mod plan;
+pub mod resolve;
+pub mod rotate;
+pub mod rotations;
+pub mod schedules;
+mod secret_fields;
+pub mod secret_life;
+pub mod secret_read;
+pub mod secrets;
 pub mod status;
+pub mod targets;
+pub mod views;
+pub mod wire;

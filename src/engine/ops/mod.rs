@@ -13,6 +13,7 @@ mod asked;
 pub mod deliveries;
 pub mod events;
 mod journal;
+pub mod occurrences;
 pub mod plan;
 pub mod resolve;
 pub mod rotate;

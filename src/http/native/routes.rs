@@ -2,10 +2,19 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{events, status};
+use super::{adopt, deliveries, events, rotations, schedules, secrets, status, targets, values};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.
 pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().merge(events::routes()).merge(status::routes())
+    OpenApiRouter::new()
+        .merge(events::routes())
+        .merge(status::routes())
+        .merge(targets::routes())
+        .merge(secrets::routes())
+        .merge(values::routes())
+        .merge(deliveries::routes())
+        .merge(schedules::routes())
+        .merge(adopt::routes())
+        .merge(rotations::routes())
 }

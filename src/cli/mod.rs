@@ -5,19 +5,29 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that owns the screen")]
 
+mod adopt;
+mod apply;
 mod client;
 mod command;
 mod completions;
 mod cx;
+mod delivery;
 mod error;
 mod events;
 pub mod init;
 mod input;
 mod output;
+mod plan;
+mod rotate;
+mod rotation;
 mod run;
+mod schedule;
+mod secret;
 pub mod serve;
+mod settings;
 mod status;
 mod table;
+mod target;
 
 pub use client::Client;
 pub use command::{Cli, Command, Global};

@@ -7,6 +7,8 @@
 pub mod adopt;
 mod adopt_check;
 mod adopt_write;
+pub mod apply;
+mod apply_plan;
 mod asked;
 pub mod backup;
 pub mod deliveries;

@@ -109,3 +109,13 @@ fn a_rollback_is_heard_at_every_status_that_can_turn() {
     let begun = fold(&[Recorded::Planned(planned(Some(0))), asked]).expect("a journal");
     assert_eq!(plan(&begun, 0), Next::EndUnwound { because: because("asked") });
 }
+
+#[test]
+fn a_rotation_that_is_taken_over_before_its_publish_is_settled_and_probed_again() {
+    let mut journal = vec![Recorded::Applying { attempt: 1 }, Recorded::Applied { attempt: 1 }];
+    assert!(folded(&journal).was_interrupted());
+    journal.push(Recorded::TakenOver { fence: 2 });
+    assert_eq!(plan(&folded(&journal), 0), Next::Settle);
+    journal.push(Recorded::Settled);
+    assert_eq!(plan(&folded(&journal), 0), Next::Probe);
+}

@@ -7,3 +7,4 @@ mod keyring;
 mod postgres;
 mod schedule;
 mod support;
+mod surface;

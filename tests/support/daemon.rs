@@ -60,7 +60,7 @@ impl Daemon {
 
     /// Writes the configuration file anew; it counts from the next start on.
     pub(crate) fn write_config(&self, extra: &str) -> Result<()> {
-        let text = format!("data_dir = \"{}\"\n{extra}", self.data().display());
+        let text = format!("[daemon]\ndata_dir = \"{}\"\n{extra}", self.data().display());
         fs::write(self.config(), text).context("write the configuration")
     }
 

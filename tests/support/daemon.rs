@@ -17,8 +17,10 @@ use tempfile::TempDir;
 use super::http::{Answer, Request, ask_socket};
 use super::wait::{eventually, eventually_blocking};
 
+pub(crate) mod api;
 pub(crate) mod command;
 pub(crate) mod measure;
+pub(crate) mod snapshot;
 mod tests;
 
 pub(crate) use command::python;
@@ -38,7 +40,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Prepares a folder without running anything. `extra` follows the generated configuration.
+    /// Prepares a folder without running anything. `extra` follows the generated configuration, which ends in the
+    /// table `[daemon]`.
     pub(crate) fn new(extra: &str) -> Result<Self> {
         Self::with_program(vec![env!("CARGO_BIN_EXE_keywheel").to_owned()], extra)
     }
@@ -60,7 +63,7 @@ impl Daemon {
 
     /// Writes the configuration file anew; it counts from the next start on.
     pub(crate) fn write_config(&self, extra: &str) -> Result<()> {
-        let text = format!("data_dir = \"{}\"\n{extra}", self.data().display());
+        let text = format!("[daemon]\ndata_dir = \"{}\"\n{extra}", self.data().display());
         fs::write(self.config(), text).context("write the configuration")
     }
 

@@ -1,0 +1,3 @@
+//! The daemon is killed, and what it left is judged.
+
+mod whole;

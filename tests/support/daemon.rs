@@ -174,6 +174,13 @@ impl Daemon {
         matches!(self.child.as_mut().map(Child::try_wait), Some(Ok(None)))
     }
 
+    /// Forgets a process that was seen to have ended.
+    pub(crate) fn forget_ended(&mut self) {
+        if !self.is_running() {
+            self.child = None;
+        }
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_child(self.child.as_ref().context("the daemon does not run")?);
         kill_process(pid, signal).context("send a signal to the daemon")

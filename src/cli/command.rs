@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Format, completions, events, init, serve, status};
+use super::{Format, backup, completions, config, doctor, events, init, keys, serve, status};
 
 /// Keeps every credential that has a lifetime alive, valid and replaced in time.
 #[derive(Debug, Parser)]
@@ -47,6 +47,14 @@ pub enum Command {
     Status(status::Args),
     /// Shows what happened.
     Events(events::Args),
+    /// Shows and rotates the keys that everything is sealed with.
+    Keys(keys::Args),
+    /// Makes and checks backups.
+    Backup(backup::Args),
+    /// Looks at everything and tells what is wrong and how to mend it.
+    Doctor(doctor::Args),
+    /// Checks the configuration, or prints it with all defaults.
+    Config(config::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
 }

@@ -5,14 +5,18 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that owns the screen")]
 
+pub mod backup;
 mod client;
 mod command;
 mod completions;
+pub mod config;
 mod cx;
+pub mod doctor;
 mod error;
 mod events;
 pub mod init;
 mod input;
+mod keys;
 mod output;
 mod run;
 pub mod serve;

@@ -7,10 +7,14 @@
 pub mod adopt;
 mod adopt_check;
 mod adopt_write;
+pub mod apply;
+mod apply_plan;
 mod asked;
+pub mod backup;
 pub mod deliveries;
 pub mod events;
 mod journal;
+pub mod keys;
 pub mod plan;
 pub mod resolve;
 pub mod rotate;

@@ -219,8 +219,7 @@ pub async fn request(
 }
 
 fn refused(name: String, trouble: Trouble) -> Requested {
-    let refusal = Refusal { code: trouble.code.into_owned(), sentence: trouble.sentence, hint: trouble.hint };
-    Requested { name, outcome: Outcome::Refused, occurrence: None, rotation: None, refusal: Some(refusal) }
+    Requested { name, outcome: Outcome::Refused, occurrence: None, rotation: None, refusal: Some(trouble.into()) }
 }
 
 /// What a request would meet.

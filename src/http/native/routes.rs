@@ -2,10 +2,10 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{events, status};
+use super::{backup, events, keys, status};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.
 pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().merge(events::routes()).merge(status::routes())
+    OpenApiRouter::new().merge(backup::routes()).merge(events::routes()).merge(keys::routes()).merge(status::routes())
 }

@@ -5,5 +5,7 @@ mod engine;
 mod house;
 mod keyring;
 mod postgres;
+mod replicas;
 mod schedule;
+mod store;
 mod support;

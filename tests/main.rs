@@ -6,6 +6,8 @@ mod engine;
 mod house;
 mod keyring;
 mod postgres;
+mod replicas;
 mod schedule;
+mod store;
 mod support;
 mod surface;

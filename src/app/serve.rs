@@ -8,7 +8,7 @@ use super::{open, random::OsRandom};
 use crate::{
     cli::{CliError, Exit},
     config::{Config, StoreKind},
-    engine::{Engine, Feed, Upkeep, ops::backup},
+    engine::{self, Engine, Feed, Upkeep, ops::backup},
     http::{self, Access, ApiState, ListenError, Listeners, Readiness},
     lifecycle::{self, DataDir, DataLock, Ended, Running, Signals, harden},
     model::SecretText,
@@ -79,7 +79,14 @@ async fn upkeep(engine: &Arc<Engine>) -> Result<Upkeep, CliError> {
 /// Opens keys and store, and clears what an earlier life left.
 async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
     let masters = open::masters(config).await?;
-    let store = open::store(config).await?;
+    let store = match open::store(config).await {
+        // A disk that filled up while nobody served: the ballast is for this too. Upkeep puts it back.
+        Err(error) if error.code == "store-full" && engine::remove_ballast(&config.daemon.data_dir) => {
+            tracing::warn!("the store is full: the ballast was given up to open it");
+            open::store(config).await?
+        }
+        opened => opened?,
+    };
     open::unwrap_roots(&store, &masters).await?;
     drop(masters);
     let engine = open::engine(config, store).await?;

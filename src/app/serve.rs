@@ -79,14 +79,10 @@ async fn upkeep(engine: &Arc<Engine>) -> Result<Upkeep, CliError> {
 /// Opens keys and store, and clears what an earlier life left.
 async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
     let masters = open::masters(config).await?;
-    let store = match open::store(config).await {
-        // A disk that filled up while nobody served: the ballast is for this too. Upkeep puts it back.
-        Err(error) if error.code == "store-full" && engine::remove_ballast(&config.daemon.data_dir) => {
-            tracing::warn!("the store is full: the ballast was given up to open it");
-            open::store(config).await?
-        }
-        opened => opened?,
-    };
+    if config.store.kind == StoreKind::Sqlite && engine::make_room(&config.daemon.data_dir) {
+        tracing::warn!("the disk is full: the ballast is given up to open the store");
+    }
+    let store = open::store(config).await?;
     open::unwrap_roots(&store, &masters).await?;
     drop(masters);
     let engine = open::engine(config, store).await?;

@@ -21,6 +21,9 @@ use crate::store::{StoreError, Tx};
 /// The file's name in the data directory.
 const BALLAST: &str = "ballast";
 
+/// Room that opening a store needs at least: its log and its shared memory.
+const LEAST: u64 = 1 << 20;
+
 /// An error that may say that the disk is full.
 pub trait TellsFull {
     /// Whether it says so.
@@ -106,8 +109,13 @@ impl Engine {
     }
 }
 
-/// Deletes the ballast; answers whether there was one.
-pub fn remove_ballast(data_dir: &Path) -> bool {
+/// Gives up the ballast where the disk has too little room to open a store; answers whether it was given up. For the
+/// start, when nothing runs yet; upkeep puts the ballast back.
+pub fn make_room(data_dir: &Path) -> bool {
+    free(data_dir).is_ok_and(|free| free < LEAST) && remove_ballast(data_dir)
+}
+
+fn remove_ballast(data_dir: &Path) -> bool {
     fs::remove_file(data_dir.join(BALLAST)).is_ok()
 }
 

@@ -28,7 +28,8 @@ use crate::{
 /// Sends log lines to standard error. A level that cannot be read becomes `info`, with a warning. A panic is logged by
 /// its place alone: its message might hold a value.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::builder().parse(&log.level);
+    // The scheduler of upkeep tells about itself at every start.
+    let filter = EnvFilter::builder().parse(format!("tokio_cron_scheduler=warn,{}", log.level));
     let is_read = filter.is_ok();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

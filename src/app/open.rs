@@ -81,14 +81,14 @@ fn url(config: &Config) -> Result<SecretText, CliError> {
 pub(super) async fn unwrap_roots(store: &Store, masters: &MasterKeys) -> Result<(), CliError> {
     let roots = tenant::list_roots(&mut store.read().await?).await?;
     for root in roots {
-        store.keyring().add(root.unwrap(masters).map_err(wrong_key)?);
+        store.keyring().add(root.unwrap(masters).map_err(|error| wrong_key(&error))?);
     }
     Ok(())
 }
 
-fn wrong_key(error: KeyringError) -> CliError {
+fn wrong_key(error: &KeyringError) -> CliError {
     let sentence = "the master keys do not open the store";
-    CliError::new(Exit::Failed, error.code(), sentence, error.hint()).caused_by(&error)
+    CliError::new(Exit::Failed, error.code(), sentence, error.hint()).caused_by(error)
 }
 
 /// Puts the engine together over an opened store.

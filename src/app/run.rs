@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::{dev, init, serve};
+use super::{dev, doctor, init, serve, verify};
 use crate::{
     cli::{self, Cli, CliError, Command, Cx, Exit},
     config::{Config, Loaded},
@@ -52,6 +52,13 @@ async fn run(parsed: Cli) -> Result<Exit, CliError> {
             let loaded = load(&parsed.global)?;
             telemetry::init(&loaded.config.log);
             if args.dev { dev::run(loaded.config, args.listen).await } else { serve::run(&loaded.config, None).await }
+        }
+        Command::Doctor(_) => doctor::run(&cx, load(&parsed.global)).await,
+        Command::Config(cli::config::Args { action: cli::config::Action::Check }) => {
+            Ok(cli::config::check(&cx, &load(&parsed.global)?))
+        }
+        Command::Backup(cli::backup::Args { action: cli::backup::Action::Verify { file } }) => {
+            verify::run(&cx, &load(&parsed.global)?.config, &file).await
         }
         command => cli::run(&cx, command).await,
     }

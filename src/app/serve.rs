@@ -8,11 +8,10 @@ use super::{open, random::OsRandom};
 use crate::{
     cli::{CliError, Exit},
     config::{Config, StoreKind},
-    engine::Engine,
+    engine::{Engine, Feed, Upkeep, ops::backup},
     http::{self, Access, ApiState, ListenError, Listeners, Readiness},
     lifecycle::{self, DataDir, DataLock, Ended, Running, Signals, harden},
     model::SecretText,
-    store::{StoreError, agenda},
     telemetry::Metrics,
 };
 use keywheel_contract::Random;
@@ -37,11 +36,13 @@ pub(super) async fn run(config: &Config, dev: Option<Dev>) -> Result<Exit, CliEr
     data.check()?;
     let _lock = DataLock::take(data.path())?;
     data.check_initialised(config.store.kind == StoreKind::Sqlite)?;
+    backup::remove_leftovers(data.path());
     let engine = start(config).await?;
     let readiness = Readiness::default();
     let (stop, stopped) = watch::channel(false);
     let listeners = listen(config, dev.as_ref(), &engine, &readiness, data.owner()?).await?;
     let address = listeners.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+    let upkeep = upkeep(&engine).await?;
     let running = Running {
         engine: tokio::spawn(lifecycle::run_engine(Arc::clone(&engine), stopped.clone())),
         http: tokio::spawn(http::serve(listeners, stopped)),
@@ -56,12 +57,23 @@ pub(super) async fn run(config: &Config, dev: Option<Dev>) -> Result<Exit, CliEr
         crate::cli::serve::tell_dev(address, dev.is_made_here.then_some(&dev.token));
     }
     let ended = running.until_stopped(&mut signals).await;
+    upkeep.stop().await;
     if ended == Ended::Drained {
         engine.store.close().await;
     }
     let _ = std::fs::remove_file(config.daemon.socket());
     tracing::info!("keywheel ended");
     Ok(if ended == Ended::Broken { Exit::Failed } else { Exit::Done })
+}
+
+/// Starts the recurring jobs, the watchdog among them where systemd asks for it.
+async fn upkeep(engine: &Arc<Engine>) -> Result<Upkeep, CliError> {
+    let feed: Feed = Arc::new(lifecycle::watchdog_fed);
+    let feeding = lifecycle::watchdog_every().map(|every| (every, feed));
+    Upkeep::start(engine, feeding).await.map_err(|error| {
+        let sentence = "the recurring jobs cannot be started";
+        CliError::new(Exit::Failed, "upkeep", sentence, "report this").caused_by(&error)
+    })
 }
 
 /// Opens keys and store, and clears what an earlier life left.
@@ -72,14 +84,6 @@ async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
     drop(masters);
     let engine = open::engine(config, store).await?;
     engine.store.checkpoint().await?;
-    if !engine.store.is_shared() {
-        let voided: Result<u64, StoreError> =
-            engine.write(|tx| Box::pin(async move { agenda::void_all_claims(tx).await })).await;
-        let voided = voided?;
-        if voided > 0 {
-            tracing::info!(voided, "claims of an earlier life are void");
-        }
-    }
     Ok(engine)
 }
 
@@ -95,7 +99,7 @@ async fn listen(
     let mut key = [0; 32];
     OsRandom::new().fill(&mut key);
     let access = Arc::new(Access::new(owner, dev.map(|dev| &dev.token), &key));
-    let unix = http::bind_unix(&config.daemon.socket()).map_err(told)?;
+    let unix = http::bind_unix(&config.daemon.socket()).map_err(|error| told(&error))?;
     let mut listeners =
         Listeners { unix: Some((unix, http::api(&state, Arc::clone(&access)))), ..Listeners::default() };
     if let Some(dev) = dev {
@@ -108,12 +112,12 @@ async fn listen(
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
-    http::bind_tcp(address).await.map_err(told)
+    http::bind_tcp(address).await.map_err(|error| told(&error))
 }
 
-fn told(error: ListenError) -> CliError {
+fn told(error: &ListenError) -> CliError {
     let told = CliError::new(Exit::Failed, error.code(), error.to_string(), error.hint());
-    match std::error::Error::source(&error) {
+    match std::error::Error::source(error) {
         Some(source) => told.caused_by(source),
         None => told,
     }

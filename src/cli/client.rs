@@ -100,8 +100,8 @@ pub(super) struct Ask<'c> {
 
 impl Ask<'_> {
     /// Adds a parameter.
-    pub(super) fn query(mut self, name: &str, value: impl ToString) -> Self {
-        let pair = format!("{}={}", encode(name), encode(&value.to_string()));
+    pub(super) fn query(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        let pair = format!("{}={}", encode(name), encode(&format!("{value}")));
         let (client, request) = self.request.build_split();
         self.request = match request {
             Ok(mut request) => {
@@ -116,7 +116,7 @@ impl Ask<'_> {
     }
 
     /// Adds a parameter if there is a value.
-    pub(super) fn maybe_query(self, name: &str, value: Option<impl ToString>) -> Self {
+    pub(super) fn maybe_query(self, name: &str, value: Option<impl std::fmt::Display>) -> Self {
         match value {
             Some(value) => self.query(name, value),
             None => self,

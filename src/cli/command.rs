@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Format, adopt, apply, completions, delivery, events, init, plan, rotate, rotation, schedule, secret, serve, status,
-    target,
+    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys, rotate, rotation,
+    schedule::{self, plan},
+    secret, serve, status, target,
 };
 
 /// Keeps every credential that has a lifetime alive, valid and replaced in time.
@@ -68,6 +69,14 @@ pub enum Command {
     Apply(apply::Args),
     /// Shows what happened.
     Events(events::Args),
+    /// Shows and rotates the keys that everything is sealed with.
+    Keys(keys::Args),
+    /// Makes and checks backups.
+    Backup(backup::Args),
+    /// Looks at everything and tells what is wrong and how to mend it.
+    Doctor(doctor::Args),
+    /// Checks the configuration, or prints it with all defaults.
+    Config(config::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
 }

@@ -108,6 +108,7 @@ impl CliError {
 impl From<Problem> for CliError {
     fn from(problem: Problem) -> Self {
         let exit = match problem.status {
+            400 => Exit::Usage,
             404 => Exit::NotFound,
             401 | 403 => Exit::Denied,
             428 => Exit::NeedsAttention,

@@ -20,16 +20,14 @@ pub(super) fn value(source: Option<&str>, what: &str) -> Result<SecretText, CliE
     match source {
         None | Some("-") if io::stdin().is_terminal() => prompt(what),
         None | Some("-") => whole(&mut io::stdin().lock(), what, "standard input"),
-        Some(source) => match source.strip_prefix('@') {
-            Some(path) => {
-                let opened = File::open(path).map_err(|error| unreadable(what, path).caused_by(&error));
-                whole(&mut opened?, what, path)
-            }
-            None => {
+        Some(source) => {
+            let Some(path) = source.strip_prefix('@') else {
                 let sentence = format!("the {what} must not be an argument: other users of the machine see those");
-                Err(CliError::usage(sentence, "give `-` for standard input or `@FILE` for a file"))
-            }
-        },
+                return Err(CliError::usage(sentence, "give `-` for standard input or `@FILE` for a file"));
+            };
+            let opened = File::open(path).map_err(|error| unreadable(what, path).caused_by(&error));
+            whole(&mut opened?, what, path)
+        }
     }
 }
 

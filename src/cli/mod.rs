@@ -7,24 +7,26 @@
 
 mod adopt;
 mod apply;
+pub mod backup;
 mod client;
 mod command;
 mod completions;
+pub mod config;
 mod cx;
 mod delivery;
+pub mod doctor;
 mod error;
 mod events;
 pub mod init;
 mod input;
+mod keys;
 mod output;
-mod plan;
 mod rotate;
 mod rotation;
 mod run;
 mod schedule;
 mod secret;
 pub mod serve;
-mod settings;
 mod status;
 mod table;
 mod target;

@@ -1,8 +1,9 @@
 //! From a command to its file.
 
 use super::{
-    CliError, Command, Cx, Exit, adopt, apply, completions, delivery, events, plan, rotate, rotation, schedule, secret,
-    status, target,
+    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys, rotate, rotation,
+    schedule::{self, plan},
+    secret, status, target,
 };
 
 /// Runs a command that is a client of the daemon. Those that are not (`init`, `serve`, …) are run by `app`.
@@ -20,7 +21,10 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
         Command::Apply(args) => apply::run(cx, args).await,
         Command::Events(args) => events::run(cx, args).await,
         Command::Completions(args) => Ok(completions::run(&args)),
-        Command::Init(_) | Command::Serve(_) => {
+        Command::Keys(args) => keys::run(cx, args).await,
+        Command::Backup(backup::Args { action: backup::Action::Create { file } }) => backup::create(cx, &file).await,
+        Command::Config(config::Args { action: config::Action::Defaults }) => Ok(config::defaults()),
+        Command::Init(_) | Command::Serve(_) | Command::Doctor(_) | Command::Config(_) | Command::Backup(_) => {
             Err(CliError::usage("this command runs without a daemon", "report this"))
         }
     }

@@ -48,14 +48,14 @@ impl Table {
 
     /// Adds a row; control characters are escaped.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| escape(cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| escape(&cell)).collect());
     }
 
     /// The text of the table, cut to a width at the last column.
     pub(super) fn render(&self, terminal: Option<usize>) -> String {
         let columns = self.heads.len();
         let widest = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell));
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(String::as_str).map(width);
             cells.chain([self.heads[column].len()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(widest).collect();

@@ -37,6 +37,10 @@ impl Claims {
         self.held().is_empty()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.held().len()
+    }
+
     fn held(&self) -> std::sync::MutexGuard<'_, HashMap<String, (i64, Duration)>> {
         self.0.lock().expect("no holder of this lock panics")
     }

@@ -162,6 +162,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// Held while keys are rotated: one rotation of keys at a time.
+    pub(super) keys_rotating: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -183,6 +185,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            keys_rotating: tokio::sync::Mutex::default(),
         })
     }
 

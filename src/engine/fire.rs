@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::{
-    Engine, Trouble,
-    due::{CountFrom, read},
+    Engine,
     load::{Subject, load},
     runner::{RunError, Runner, Then},
 };
 use crate::{
-    model::{Actor, Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin, ScheduleRow},
-    schedule::{GRACE, MissedPolicy, missed},
+    model::{Actor, Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin},
+    schedule::{Missed, NextDue},
     store::{Tx, agenda, event, occurrence, schedule},
 };
 
@@ -40,29 +37,32 @@ impl Engine {
         let now = self.now();
         let Some(row) = &subject.schedule else { return Ok(()) };
         let Some(due) = row.next_due_at.filter(|due| *due <= now && row.paused_at.is_none()) else { return Ok(()) };
-        let fired = count_fires(row, due, now)?;
-        let is_skipped = skips(row)? && now - due > GRACE;
-        let already_open = subject.open.iter().find(|open| open.origin == OccurrenceOrigin::Planned);
-        match already_open {
-            Some(open) if !is_skipped => {
-                let mut open = open.clone();
-                open.fires += fired.count;
-                open.last_at = fired.last;
-                occurrence::update(tx, &open).await?;
+        let fired = self.fired(row, subject, due)?;
+        if let Some(skipped) = &fired.skipped {
+            occurrence::insert(tx, &self.planned_occurrence(subject, skipped, true)).await?;
+        }
+        if let Some(wanted) = &fired.wanted {
+            match subject.open.iter().find(|open| open.origin == OccurrenceOrigin::Planned) {
+                Some(open) => {
+                    let mut open = open.clone();
+                    open.fires = open.fires.saturating_add(count_of(wanted));
+                    open.last_at = wanted.last;
+                    occurrence::update(tx, &open).await?;
+                }
+                None => occurrence::insert(tx, &self.planned_occurrence(subject, wanted, false)).await?,
             }
-            _ => occurrence::insert(tx, &self.planned_occurrence(subject, &fired, is_skipped)).await?,
         }
         let mut row = row.clone();
-        let published_at = subject.current().and_then(|version| version.published_at);
-        // Until a publish says otherwise, the plan goes on from this fire.
-        let from = CountFrom { origin: now, published_at, now };
-        row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at);
+        row.next_due_at = match fired.next {
+            NextDue::At(next) => Some(next.at),
+            NextDue::Never(_) => None,
+        };
         let written = schedule::put(tx, self.keyring(), &mut row).await?;
         event::note_without_event(tx, &[written]).await?;
         Ok(())
     }
 
-    fn planned_occurrence(&self, subject: &Subject, fired: &Fired, is_skipped: bool) -> Occurrence {
+    fn planned_occurrence(&self, subject: &Subject, fired: &Missed, is_skipped: bool) -> Occurrence {
         let now = self.now();
         let why =
             if is_skipped { "its time passed while nothing could act, and the schedule says to skip" } else { "" };
@@ -74,7 +74,7 @@ impl Engine {
             end: is_skipped.then_some(OccurrenceEnd::Missed),
             first_at: fired.first,
             last_at: fired.last,
-            fires: fired.count,
+            fires: count_of(fired),
             attempts: 0,
             not_before: None,
             actor: Actor::daemon(),
@@ -88,22 +88,6 @@ impl Engine {
     }
 }
 
-/// The fires that one occurrence stands for.
-struct Fired {
-    first: DateTime<Utc>,
-    last: DateTime<Utc>,
-    count: i64,
-}
-
-fn skips(row: &ScheduleRow) -> Result<bool, Trouble> {
-    Ok(read(row)?.missed == MissedPolicy::Skip)
-}
-
-fn count_fires(row: &ScheduleRow, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<Fired, Trouble> {
-    let more = missed(&read(row)?.compile(), due, now);
-    Ok(Fired {
-        first: due,
-        last: more.map_or(due, |missed| missed.last),
-        count: 1 + more.map_or(0, |missed| i64::try_from(missed.count).unwrap_or(i64::MAX - 1)),
-    })
+fn count_of(fires: &Missed) -> i64 {
+    i64::try_from(fires.count).unwrap_or(i64::MAX)
 }

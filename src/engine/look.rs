@@ -2,9 +2,11 @@
 //!
 //! The agenda's due time is the earliest of these answers; it can be rebuilt from the rest at any time.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
-use super::load::Subject;
+use super::{due::planned_start, load::Subject};
 use crate::{
     clock::{from_micros, micros},
     model::{Breaker, DeliveryId, Occurrence, OccurrenceOrigin, VersionId},
@@ -49,6 +51,8 @@ pub(super) struct Setting {
     pub(super) has_room: bool,
     /// Whether current values are probed for drift.
     pub(super) probes: bool,
+    /// How long before an expiry a rotation must have begun.
+    pub(super) expiry_margin: Duration,
 }
 
 /// Says what a secret needs next.
@@ -109,7 +113,7 @@ fn look_at_start(subject: &Subject, setting: &Setting, earliest: &mut Earliest) 
     if subject.running.is_some() || subject.target.is_none() {
         return None;
     }
-    let start_at = subject.open.iter().map(|occurrence| start_at(subject, occurrence)).min()?;
+    let start_at = subject.open.iter().filter_map(|occurrence| start_at(subject, occurrence, setting)).min()?;
     if start_at > setting.now {
         earliest.offer(start_at);
         return None;
@@ -118,14 +122,16 @@ fn look_at_start(subject: &Subject, setting: &Setting, earliest: &mut Earliest) 
     (setting.has_room && !is_open(subject)).then_some(Work::Start)
 }
 
-/// A planned rotation never begins within an overlap; a requested one cut it short knowingly.
-fn start_at(subject: &Subject, occurrence: &Occurrence) -> DateTime<Utc> {
+/// A planned rotation never begins within an overlap, outside its window or in a freeze; a requested one cuts an
+/// overlap short knowingly, and asks for no window. None where no moment is allowed.
+fn start_at(subject: &Subject, occurrence: &Occurrence, setting: &Setting) -> Option<DateTime<Utc>> {
     let not_before = occurrence.not_before.unwrap_or(occurrence.first_at);
-    let overlap_end = subject.previous().filter_map(|version| version.retire_at).max();
-    match (occurrence.origin, overlap_end) {
-        (OccurrenceOrigin::Planned, Some(end)) => not_before.max(end),
-        _ => not_before,
+    if occurrence.origin == OccurrenceOrigin::Requested {
+        return Some(not_before);
     }
+    let overlap_end = subject.previous().filter_map(|version| version.retire_at).max();
+    let from = overlap_end.map_or(not_before, |end| not_before.max(end)).max(setting.now);
+    planned_start(subject, from, setting.expiry_margin)
 }
 
 fn look_at_deliveries(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {

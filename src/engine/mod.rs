@@ -29,9 +29,12 @@ mod start;
 mod steps;
 mod template;
 mod trouble;
+mod upkeep;
+mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
 pub use counts::Counts;
 pub use deliver::FileSettings;
 pub use room::TellsFull;
 pub use trouble::{Kind, Trouble};
+pub use upkeep::{Feed, Upkeep};

@@ -28,7 +28,8 @@ use crate::{
 const SECOND_LOOK: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
 
 impl Runner {
-    /// Makes the candidate current. `verified` is recorded with it, when it was only just seen.
+    /// Makes the candidate current, unless the way back was asked for meanwhile. `verified` is recorded with it, when
+    /// it was only just seen.
     pub(super) async fn publish(
         &self,
         subject: &Subject,
@@ -45,6 +46,11 @@ impl Runner {
                     let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
                         return Err(StoreError::Stale { what: "secret" }.into());
                     };
+                    // What an operator asked for since the rotation was loaded stands in its journal alone.
+                    let running = subject.running.clone().unwrap_or(running);
+                    if running.fold.rollback.is_some() {
+                        return Ok(());
+                    }
                     engine.publish_version(tx, subject, &running, &of, &id, verified).await
                 })
             })
@@ -63,6 +69,7 @@ impl Runner {
                     let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
                         return Err(StoreError::Stale { what: "secret" }.into());
                     };
+                    let running = subject.running.clone().unwrap_or(running);
                     engine.unwind(tx, subject, &running, &of, because).await
                 })
             })
@@ -185,6 +192,9 @@ impl Engine {
         }
         let mut secret = subject.secret.clone();
         secret.rotation = None;
+        if running.fold.changed_hands {
+            secret.probe_at = Some(now + SECOND_LOOK);
+        }
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
         let is_wanted = running.fold.rollback.is_none();
         for open in &subject.open {

@@ -113,7 +113,7 @@ fn free(folder: &Path) -> io::Result<u64> {
 fn fill(path: &Path, size: u64) -> io::Result<()> {
     let written =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).and_then(|mut file| {
-            let block = [0x6b; 64 << 10];
+            let block = vec![0x6b; 64 << 10];
             let mut left = size;
             while left > 0 {
                 let part = usize::try_from(left).unwrap_or(block.len()).min(block.len());

@@ -30,6 +30,9 @@ impl Engine {
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
         }
+        if let Err(trouble) = self.follow_zone_data().await {
+            tracing::warn!(code = %trouble.code, "due times do not follow the time-zone data yet: {trouble}");
+        }
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() && !self.store.is_broken() {
             while tasks.try_join_next().is_some() {}

@@ -75,6 +75,10 @@ async fn report(engine: &Engine, claim: &Claim, error: RunError) {
             tracing::info!(subject = claim.subject, "the claim is gone; its new holder goes on");
             return;
         }
+        RunError::Store(StoreError::Full) => {
+            // The claim's work is looked at again, and then finds room.
+            engine.give_up_ballast();
+        }
         other => tracing::error!(subject = claim.subject, "{other}"),
     }
     let hold_off = engine.now() + AFTER_TROUBLE;
@@ -96,6 +100,7 @@ impl Engine {
             is_fresh,
             has_room: !self.short_of_room.load(std::sync::atomic::Ordering::Acquire),
             probes: self.options.probe_every.is_some(),
+            expiry_margin: self.options.expiry_margin,
         }
     }
 }

@@ -155,9 +155,9 @@ mod unit {
     use super::*;
 
     fn rendered(template: &str) -> Result<String, Trouble> {
-        let secret = Material::of_texts([("username", "app"), ("password", "p'w &1")]);
-        let settings = json!({ "host": "db.example.com", "port": 5432 });
-        let context = Context { name: "billing/db", version: 7, secret: &secret, target: Some(("pg-main", &settings)) };
+        let secret = json!({ "username": "app", "password": "p'w &1" });
+        let target = json!({ "host": "db.example.com", "port": 5432 });
+        let context = json!({ "name": "billing/db", "version": 7, "secret": secret, "target": target });
         render(template, &context).map(|text| text.to_string())
     }
 

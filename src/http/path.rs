@@ -43,10 +43,11 @@ fn decode(raw: &str) -> Result<String, Problem> {
         }
         let Some(value) = hex_pair(rest) else { return Err(refused("has a `%` without two hexadecimal digits")) };
         rest = &rest[2..];
-        if value == b'%' && hex_pair(rest).is_some() {
-            return Err(refused("is percent-encoded two times"));
-        }
         bytes.push(value);
+    }
+    let is_encoded = |at: usize| bytes[at] == b'%' && hex_pair(&bytes[at + 1..]).is_some();
+    if (0..bytes.len()).any(is_encoded) {
+        return Err(refused("is percent-encoded two times"));
     }
     let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8"))?;
     if text.contains('\\') || text.chars().any(char::is_control) {

@@ -68,7 +68,8 @@ pub fn transition(rotation: Rotation, event: &Recorded) -> Result<Rotation, Fold
             S::Unknown { settled: false }
         }
         (S::Unknown { .. }, Recorded::Settled) => S::Unknown { settled: true },
-        (S::Unknown { .. }, Recorded::Probed { candidate, current, .. }) => {
+        // Evidence counts only when no earlier attempt can act any more.
+        (S::Unknown { settled: true }, Recorded::Probed { candidate, current, .. }) => {
             let evidence = Evidence { candidate: candidate.clone(), current: current.clone() };
             after_probe(&mut next, &evidence)
         }
@@ -84,7 +85,11 @@ pub fn transition(rotation: Rotation, event: &Recorded) -> Result<Rotation, Fold
             next.rollback = Some(because.clone());
             status.clone()
         }
-        (S::Stuck { .. }, Recorded::Retried) => S::Unknown { settled: false },
+        (S::Stuck { .. }, Recorded::Retried) => {
+            next.attempts = 0;
+            next.reverts = 0;
+            S::Unknown { settled: false }
+        }
         (S::Stuck { .. }, Recorded::Resolved { .. }) => S::Resolved,
         (S::Sealed { .. } | S::Unknown { .. } | S::Unwinding { .. }, Recorded::Stuck { because }) => {
             S::Stuck { because: because.clone() }
@@ -102,7 +107,7 @@ fn on_the_way_back(mut next: Rotation, event: &Recorded) -> Result<Rotation, Fol
         (S::Unwinding { because, not_before, .. }, Recorded::Settled) => {
             S::Unwinding { because: because.clone(), settled: true, not_before: *not_before }
         }
-        (S::Unwinding { because, .. }, Recorded::Reverting { attempt }) => {
+        (S::Unwinding { because, settled: true, .. }, Recorded::Reverting { attempt }) => {
             next.reverts = *attempt;
             S::Reverting { because: because.clone() }
         }
@@ -137,7 +142,8 @@ fn unwinding(because: Because) -> Status {
 }
 
 fn after_failed_apply(next: &mut Rotation, class: FailureClass, because: &Because, not_before: i64) -> Status {
-    let earlier_may_have_acted = next.changed_hands || next.lost;
+    // Evidence that both are refused is the only way to a further attempt without evidence that nothing changed.
+    let earlier_may_have_acted = next.lost;
     match class {
         FailureClass::Unknown => Status::Unknown { settled: false },
         FailureClass::Refused => {
@@ -172,7 +178,6 @@ fn after_probe(next: &mut Rotation, evidence: &Evidence) -> Status {
         Verdict::NotApplied => {
             next.lost = false;
             next.touched = false;
-            next.changed_hands = false;
             if out_of_attempts { Status::Reverted { because } } else { Status::Sealed { not_before: 0 } }
         }
         Verdict::Lost if out_of_attempts => Status::Stuck {

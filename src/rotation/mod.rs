@@ -15,6 +15,8 @@ mod event;
 mod fold;
 mod plan;
 mod state;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use backoff::{Backoff, LOOK_AGAIN};

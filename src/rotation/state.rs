@@ -110,9 +110,9 @@ pub struct Rotation {
     pub status: Status,
     /// Its candidates, oldest first; the last is the one at work.
     pub candidates: Vec<Candidate>,
-    /// Attempts to apply, of all candidates.
+    /// Attempts to apply, of all candidates, since it began or was last retried.
     pub attempts: u32,
-    /// Attempts to revert.
+    /// Attempts to revert, since it began or was last retried.
     pub reverts: u32,
     /// Whether an attempt may have changed the target and nothing has shown since that it did not.
     pub touched: bool,

@@ -96,16 +96,25 @@ pub fn next_due(schedule: &CompiledSchedule, cx: &DueContext<'_>) -> NextDue {
     }
 }
 
-struct Question<'a> {
-    schedule: &'a CompiledSchedule,
-    cx: &'a DueContext<'a>,
-    deadline: Option<DateTime<Utc>>,
+/// A schedule that is asked about one secret.
+pub(super) struct Question<'a> {
+    pub(super) schedule: &'a CompiledSchedule,
+    pub(super) cx: &'a DueContext<'a>,
+    pub(super) deadline: Option<DateTime<Utc>>,
 }
 
 /// A fire in its slot.
-struct Placed {
-    due: Due,
+pub(super) struct Placed {
+    pub(super) due: Due,
     slot: Slot,
+}
+
+impl Placed {
+    /// The same slot, with a moment that was decided before.
+    pub(super) fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.due.at = at;
+        self
+    }
 }
 
 impl Question<'_> {
@@ -130,7 +139,7 @@ impl Question<'_> {
     }
 
     /// Moves a fire into the first slot that ends after `from`, and adds its jitter.
-    fn place(&self, planned: DateTime<Utc>, from: DateTime<Utc>) -> Result<Placed, NeverBecause> {
+    pub(super) fn place(&self, planned: DateTime<Utc>, from: DateTime<Utc>) -> Result<Placed, NeverBecause> {
         let slots = &self.schedule.slots;
         let slot = slots.first_after(from).ok_or(NeverBecause::NoAllowedSlot)?;
         let base = planned.max(slot.open);
@@ -166,7 +175,7 @@ impl Question<'_> {
     }
 
     /// Says whether a placed fire lies ahead, or can still be run on time.
-    fn is_open(&self, placed: &Placed) -> bool {
+    pub(super) fn is_open(&self, placed: &Placed) -> bool {
         let (now, at) = (self.cx.now, placed.due.at);
         at >= now || (now < placed.slot.end && (self.schedule.slots.has_window() || now - at <= GRACE))
     }
@@ -194,7 +203,7 @@ impl Question<'_> {
     ///
     /// No moment in the first half of the time that is left is taken: else a short-lived version would be rotated again
     /// and again while one window is open.
-    fn by_deadline(&self, deadline: DateTime<Utc>, planned_at: DateTime<Utc>) -> Due {
+    pub(super) fn by_deadline(&self, deadline: DateTime<Utc>, planned_at: DateTime<Utc>) -> Due {
         let (slots, now) = (&self.schedule.slots, self.cx.now);
         let half = self.cx.after + (deadline - self.cx.after).max(TimeDelta::zero()) / 2;
         let from = half.max(now).max(self.cx.earliest());

@@ -71,6 +71,12 @@ impl Store {
         Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
     }
 
+    /// A store over a file that is only read; its writes fail.
+    pub(super) async fn of_readers(readers: SqlitePool, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let conn = readers.acquire().await.map_err(|source| StoreError::database("get a connection", source))?;
+        Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
+    }
+
     /// Connects to PostgreSQL and migrates its schema.
     pub async fn open_postgres(url: &str, connections: u32, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
         let opened = |source| StoreError::database("connect to PostgreSQL", source);

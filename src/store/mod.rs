@@ -7,6 +7,7 @@
 
 pub mod agenda;
 pub mod alert;
+pub mod backup;
 mod codec;
 mod connect;
 pub mod delivery;

@@ -2,12 +2,14 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{adopt, deliveries, events, rotations, schedules, secrets, status, targets, values};
+use super::{adopt, backup, deliveries, events, keys, rotations, schedules, secrets, status, targets, values};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.
 pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .merge(backup::routes())
+        .merge(keys::routes())
         .merge(events::routes())
         .merge(status::routes())
         .merge(targets::routes())

@@ -1,0 +1,12 @@
+//! Tests of the saga: every pair of status and event, stored forms, and a small world in which an abstract target, dead
+//! attempts, crashes and operators do what they can.
+
+mod choice;
+mod exhaustive;
+mod golden;
+mod random;
+mod retried;
+mod samples;
+mod target;
+mod total;
+mod world;

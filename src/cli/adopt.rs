@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     CliError, Cx, Exit, input, output,
-    secret::{about::About, findings},
-    settings,
+    secret::{about::About, findings, settings},
 };
 use crate::engine::{
     FileSettings,

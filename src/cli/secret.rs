@@ -2,6 +2,7 @@
 
 pub(super) mod about;
 pub(super) mod findings;
+pub(super) mod settings;
 pub(super) mod show;
 
 use axum::http::Method;

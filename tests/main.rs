@@ -1,9 +1,13 @@
 //! The integration tests: the built daemon against real servers, files and faults.
 #![allow(clippy::disallowed_methods, reason = "tests wait for real servers, in running time")]
 
+mod crash;
 mod engine;
 mod house;
 mod keyring;
 mod postgres;
+mod replicas;
 mod schedule;
+mod store;
 mod support;
+mod surface;

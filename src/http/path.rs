@@ -68,9 +68,10 @@ fn hex_pair(bytes: &[u8]) -> Option<u8> {
 /// asked.
 fn parameter(parts: &Parts, index: usize) -> Result<String, Problem> {
     let matched = parts.extensions.get::<axum::extract::MatchedPath>().ok_or_else(|| refused("has no route"))?;
-    let places = matched.as_str().split('/').zip(parts.uri.path().split('/'));
-    let mut raw = places.filter(|(pattern, _)| pattern.starts_with('{')).map(|(_, raw)| raw);
-    decode(raw.nth(index).ok_or_else(|| refused("has no such parameter"))?)
+    // From the end: a nested router has taken its prefix off the path, and not off the route.
+    let places = matched.as_str().rsplit('/').zip(parts.uri.path().rsplit('/'));
+    let raw: Vec<&str> = places.filter(|(pattern, _)| pattern.starts_with('{')).map(|(_, raw)| raw).collect();
+    decode(raw.iter().rev().nth(index).ok_or_else(|| refused("has no such parameter"))?)
 }
 
 /// The name of a secret or target: the first parameter of a route.

@@ -51,7 +51,7 @@ class Api:
         """Every item of a list, page by page."""
         cursor = None
         while True:
-            page = self.get(path, cursor=cursor, **query)
+            page = self.get(path, after=cursor, **query)
             if isinstance(page, list):
                 yield from page
                 return
@@ -66,11 +66,11 @@ class Api:
         return urllib.parse.quote(name, safe="")
 
     def secrets(self):
-        for item in self.items("/secrets"):
+        for item in self.items("/secrets", limit=1000):
             yield self.get("/secrets/" + self.segment(item["name"]))
 
     def versions(self, name):
-        return list(self.items(f"/secrets/{self.segment(name)}/versions"))
+        return self.get(f"/secrets/{self.segment(name)}/history")["versions"]
 
     def fields(self, name, version):
         """The fields of one stored version, or None where the value is gone for good."""
@@ -83,8 +83,9 @@ class Api:
         return answer.get("value", answer)
 
     def rotations(self, name):
-        for item in self.items("/rotations", secret=name):
-            yield self.get("/rotations/" + item["id"])
+        for item in self.items("/rotations", secret=name, limit=1000):
+            shown = self.get("/rotations/" + item["id"])
+            yield {**shown, "events": shown["timeline"]}
 
     def occurrences(self, name):
-        return list(self.items("/occurrences", secret=name))
+        return list(self.items(f"/secrets/{self.segment(name)}/occurrences"))

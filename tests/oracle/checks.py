@@ -1,6 +1,6 @@
 """The invariants as functions over what was seen. Nothing here talks to anybody.
 
-A secret is a dict: name, role, is_managed, is_enabled, has_schedule, next_due_at, open_alerts,
+A secret is a dict: name, roles (that take turns), is_managed, is_enabled, has_schedule, next_due_at, open_alerts,
 versions, rotations, occurrences. A version: id, number, stage, is_destroyed, password, login. See
 `look.py` for how it is filled.
 """
@@ -52,18 +52,24 @@ def check_retired(secret, settled):
 
 
 def check_roles(secrets, roles, known):
-    """I5, the other half: no role that is ours has a password that the store does not know."""
-    ours = {}
+    """I5, the other half: no role that is ours has a password that the store does not know.
+
+    A role of several that take turns, all of whose versions are retired, was given one that nobody knows.
+    """
+    ours, at_rest = {}, set()
     for secret in secrets:
+        takes_turns = set(secret["roles"])
+        live = {v["role"] for v in secret["versions"] if v["stage"] != "retired"}
+        at_rest |= takes_turns - live
         for version in secret["versions"]:
             if version["role"] is not None:
                 ours.setdefault(version["role"], []).append(version["password"])
     for role, passwords in ours.items():
         if role not in roles:
             yield role, "I5", "the role is gone or may not log in"
-        elif not any(p is not None and matches(roles[role], role, p) for p in passwords):
+        elif role not in at_rest and not any(p is not None and matches(roles[role], role, p) for p in passwords):
             yield role, "I5", "the password of the role is not stored: it is lost"
-    for role in roles.keys() - ours.keys() - known:
+    for role in roles.keys() - ours.keys() - at_rest - known:
         yield role, "I5", "a role that the store does not know may log in"
 
 

@@ -31,7 +31,8 @@ def secret_of(api, secret):
     schedule = secret.get("schedule") or {}
     alerts = secret.get("alerts") or []
     return {
-        "name": name, "is_managed": secret.get("target") is not None,
+        "name": name, "roles": (secret.get("settings") or {}).get("roles") or [],
+        "is_managed": secret.get("target") is not None,
         "is_enabled": secret.get("deleted_at") is None and schedule.get("paused_at") is None,
         "has_schedule": bool(schedule), "next_due_at": schedule.get("next_due_at"),
         "open_alerts": [alert for alert in alerts if alert.get("closed_at") is None],

@@ -46,7 +46,7 @@ def good_world():
                 "role": "app", "login": login}
     events = [{"kind": "rotation." + kind} for kind in ("planned", "sealed", "applying", "applied", "verified", "published")]
     secret = {
-        "name": "billing/db", "is_managed": True, "is_enabled": True, "has_schedule": True, "next_due_at": 1,
+        "name": "billing/db", "roles": [], "is_managed": True, "is_enabled": True, "has_schedule": True, "next_due_at": 1,
         "open_alerts": [], "versions": [version("v1", 1, "previous", "refused"), version("v2", 2, "current", "works")],
         "rotations": [{"id": "rot_1", "status": "published", "ended_at": 9, "events": events}],
         "occurrences": [{"id": "occ_1", "state": "done", "why": "", "ended_at": 9}],
@@ -142,16 +142,15 @@ class FakeApi(http.server.BaseHTTPRequestHandler):
         secret = {"name": "app/db", "target": "pg", "settings": {"role": "app"},
                   "schedule": {"next_due_at": "2030-01-01T00:00:00Z"}, "alerts": []}
         if path == "/secrets":
-            return {"items": [{"name": "app/db"}], "next": None}
+            return {"items": [{"name": "app/db"}], "next": None} if "after" in query else {"items": [], "next": "x"}
         if path == "/secrets/app%2Fdb":
             return secret
-        if path == "/secrets/app%2Fdb/versions":
-            if "cursor" not in query:
-                return {"items": [{"id": "v1", "number": 1, "stage": "previous"}], "next": "more"}
-            return {"items": [{"id": "v2", "number": 2, "stage": "current"}], "next": None}
+        if path == "/secrets/app%2Fdb/history":
+            versions = [("v1", 1, "previous"), ("v2", 2, "current")]
+            return {"versions": [{"id": id, "number": number, "stage": stage} for id, number, stage in versions]}
         if path == "/secrets/app%2Fdb/value":
             return {"value": {"password": self.passwords[query["version"][0]]}}
-        return {"items": []} if path in ("/rotations", "/occurrences") else None
+        return {"items": []} if path in ("/rotations", "/secrets/app%2Fdb/occurrences") else None
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)

@@ -17,8 +17,10 @@ use tempfile::TempDir;
 use super::http::{Answer, Request, ask_socket};
 use super::wait::{eventually, eventually_blocking};
 
+pub(crate) mod api;
 pub(crate) mod command;
 pub(crate) mod measure;
+pub(crate) mod snapshot;
 mod tests;
 
 pub(crate) use command::python;
@@ -38,7 +40,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Prepares a folder without running anything. `extra` follows the generated configuration.
+    /// Prepares a folder without running anything. `extra` follows the generated configuration, which ends in the
+    /// table `[daemon]`.
     pub(crate) fn new(extra: &str) -> Result<Self> {
         Self::with_program(vec![env!("CARGO_BIN_EXE_keywheel").to_owned()], extra)
     }
@@ -60,7 +63,7 @@ impl Daemon {
 
     /// Writes the configuration file anew; it counts from the next start on.
     pub(crate) fn write_config(&self, extra: &str) -> Result<()> {
-        let text = format!("data_dir = \"{}\"\n{extra}", self.data().display());
+        let text = format!("[daemon]\ndata_dir = \"{}\"\n{extra}", self.data().display());
         fs::write(self.config(), text).context("write the configuration")
     }
 
@@ -169,6 +172,13 @@ impl Daemon {
     /// Whether the process runs.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.as_mut().map(Child::try_wait), Some(Ok(None)))
+    }
+
+    /// Forgets a process that was seen to have ended.
+    pub(crate) fn forget_ended(&mut self) {
+        if !self.is_running() {
+            self.child = None;
+        }
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

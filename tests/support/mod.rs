@@ -8,6 +8,8 @@ pub(crate) mod postgres;
 pub(crate) mod preload;
 pub(crate) mod proof;
 pub(crate) mod proxy;
+pub(crate) mod random;
 pub(crate) mod recording;
+pub(crate) mod scene;
 pub(crate) mod wait;
 pub(crate) mod wire;

@@ -1,0 +1,5 @@
+//! The daemon is killed, and what it left is judged.
+
+mod each_point;
+mod points;
+mod whole;

@@ -1,0 +1,147 @@
+//! The walk over all points: a recording run of one rotation tells what is written, synced and sent; then the daemon
+//! is killed at each, started again, and judged when nothing runs any more.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::support::preload::{Faults, When};
+use crate::support::recording::Point;
+use crate::support::scene::{SETTLING, Scene};
+use crate::support::wait::eventually;
+
+/// For how long nothing may be recorded before a rotation counts as over.
+const STILL: Duration = Duration::from_millis(250);
+
+/// A daemon whose data directory is kept as it was before the rotation.
+pub(super) struct Walk {
+    pub(super) scene: Scene,
+    /// The secret, and the role when it has one alone.
+    name: String,
+    is_single: bool,
+    pub(super) faults: Faults,
+}
+
+/// Where the daemon is killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stop {
+    pub(super) spot: String,
+    pub(super) when: When,
+}
+
+impl Walk {
+    /// Stops the daemon of a scene with one adopted account, and keeps its data.
+    pub(super) async fn begin(mut scene: Scene, name: &str, is_single: bool) -> Result<Self> {
+        ensure!(scene.daemon.terminate().await?.success(), "the daemon did not end well");
+        scene.daemon.keep_data()?;
+        let folder = scene.daemon.folder().join("faults");
+        std::fs::create_dir(&folder).context("make a folder")?;
+        let faults = Faults::new(&folder).store(&scene.daemon.store()).peer(scene.address());
+        Ok(Self { scene, name: name.to_owned(), is_single, faults })
+    }
+
+    /// Puts store and target back and starts the daemon under a plan of faults that is not armed yet.
+    pub(super) async fn again(&mut self, faults: &Faults) -> Result<()> {
+        self.scene.daemon.clear_env();
+        if self.scene.daemon.is_running() {
+            self.scene.daemon.kill9().await?;
+        }
+        self.scene.daemon.put_data_back()?;
+        if self.is_single {
+            self.scene.reset_single(&self.name);
+        }
+        faults.forget();
+        self.scene.daemon.set_envs(faults.env()?);
+        self.scene.daemon.serve().await
+    }
+
+    /// One undisturbed rotation; answers its points.
+    pub(super) async fn record(&mut self) -> Result<Vec<Point>> {
+        let faults = self.faults.clone();
+        self.again(&faults).await?;
+        faults.arm()?;
+        self.scene.daemon.rotate(&[&self.name]).await?;
+        self.until_still().await?;
+        faults.disarm()?;
+        let points = faults.record()?;
+        self.scene.settle_and_prove().await.context("an undisturbed rotation")?;
+        ensure!(points.len() > 20, "only {} points were recorded", points.len());
+        Ok(points)
+    }
+
+    async fn until_still(&self) -> Result<()> {
+        let (mut seen, mut since) = (0, Instant::now());
+        let is_still = async || {
+            let count = self.faults.record().map_or(0, |points| points.len());
+            if count != seen {
+                (seen, since) = (count, Instant::now());
+            }
+            (seen > 0 && since.elapsed() > STILL && self.scene.daemon.is_settled().await).then_some(())
+        };
+        eventually(SETTLING, "the rotation is over", is_still).await
+    }
+
+    /// Kills at a point of a fresh rotation, restarts without faults, and has the oracle find nothing. Answers
+    /// whether the point was reached.
+    pub(super) async fn kill_at(&mut self, stop: &Stop) -> Result<bool> {
+        let plan = self.faults.clone().kill(&stop.spot, stop.when);
+        self.again(&plan).await?;
+        plan.arm()?;
+        // The request itself may be cut off.
+        let _ = self.scene.daemon.rotate(&[&self.name]).await;
+        let is_reached = self.until_dead_or_settled().await?;
+        plan.disarm()?;
+        if !is_reached {
+            return Ok(false);
+        }
+        ensure!(plan.fired().len() == 1, "the kill left no mark: {:?}", plan.fired());
+        self.recover().await.with_context(|| format!("killed {:?} {}", stop.when, stop.spot))?;
+        Ok(true)
+    }
+
+    /// Starts the dead daemon without faults, waits until all is over, and judges.
+    pub(super) async fn recover(&mut self) -> Result<()> {
+        self.scene.daemon.clear_env();
+        self.scene.daemon.serve().await?;
+        self.scene.settle_and_prove().await.map(drop)
+    }
+
+    async fn until_dead_or_settled(&mut self) -> Result<bool> {
+        let started = Instant::now();
+        let mut still_since = None;
+        loop {
+            if !self.scene.daemon.is_running() {
+                self.scene.daemon.forget_ended();
+                return Ok(true);
+            }
+            let settled = async || Some(self.scene.daemon.is_settled().await);
+            let is_settled = eventually(Duration::from_secs(2), "an answer", settled).await.unwrap_or(false);
+            let since = still_since.get_or_insert_with(Instant::now);
+            if !is_settled {
+                still_since = None;
+            } else if since.elapsed() > STILL {
+                return Ok(false);
+            }
+            if started.elapsed() > SETTLING {
+                bail!("neither dead nor settled");
+            }
+        }
+    }
+}
+
+/// The stops for recorded points: before each, and after what leaves the process or becomes durable. After any other
+/// write the world is as before the next point.
+pub(super) fn stops(points: &[Point]) -> Vec<Stop> {
+    let mut stops = Vec::new();
+    for point in points {
+        stops.push(Stop { spot: point.spot(), when: When::Before });
+        if matches!(point.kind.as_str(), "send" | "sync" | "connect") {
+            stops.push(Stop { spot: point.spot(), when: When::After });
+        }
+    }
+    if let Some(last) = points.last() {
+        stops.push(Stop { spot: last.spot(), when: When::After });
+    }
+    stops.dedup();
+    stops
+}

@@ -1,0 +1,122 @@
+//! What most proofs stand in: a daemon that keeps accounts of a PostgreSQL server of the test's own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::daemon::Daemon;
+use super::oracle::{self, Verdict};
+use super::postgres::{ADMIN_PASSWORD, PostgresServer};
+
+/// A daemon that does nothing by itself but what was asked for: no probes, no long sleeps, no ballast.
+pub(crate) const QUIET: &str = "[engine]\nlongest_sleep = \"1s\"\nprobe_every = \"off\"\nballast = \"0\"\n\
+                                step_deadline = \"5s\"\nverify_for = \"10s\"\n";
+
+/// The value that accounts are adopted with.
+pub(crate) const FIRST: &str = "first-password-7d1e";
+
+/// How long a rotation may take to come to its end after whatever happened.
+pub(crate) const SETTLING: Duration = Duration::from_secs(50);
+
+/// A daemon, a server, and the accounts between them.
+pub(crate) struct Scene {
+    pub(crate) server: Arc<PostgresServer>,
+    pub(crate) daemon: Daemon,
+    /// Roles that log in and are not this daemon's.
+    pub(crate) known: Vec<String>,
+}
+
+/// Starts a server without standing in the way of the runtime.
+pub(crate) async fn start_server() -> Result<Arc<PostgresServer>> {
+    let started = tokio::task::spawn_blocking(PostgresServer::start).await;
+    Ok(Arc::new(started.context("start a PostgreSQL server")?))
+}
+
+impl Scene {
+    /// A server and a daemon with the target `pg`; no account yet.
+    pub(crate) async fn start(config: &str) -> Result<Self> {
+        let server = start_server().await?;
+        let port = server.port();
+        Self::before(server, port, config).await
+    }
+
+    /// The same before a server that is there, reached at a port of its own or of a proxy.
+    pub(crate) async fn before(server: Arc<PostgresServer>, port: u16, config: &str) -> Result<Self> {
+        let daemon = Daemon::start(config).await?;
+        let scene = Self { server, daemon, known: Vec::new() };
+        scene.add_target("pg", port).await?;
+        Ok(scene)
+    }
+
+    /// Adds a target at a port of this host, with the superuser as its admin.
+    pub(crate) async fn add_target(&self, name: &str, port: u16) -> Result<()> {
+        let admin = format!("{name}/admin");
+        self.daemon.put_secret(&admin, json!({ "username": "postgres", "password": ADMIN_PASSWORD })).await?;
+        let settings = json!({ "host": "127.0.0.1", "port": port, "connect_timeout": "3s" });
+        self.daemon.put_target(name, settings, &admin).await.map(drop)
+    }
+
+    /// The address of the server.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.server.port()).into()
+    }
+
+    /// Makes a login role and adopts it at the target `pg` by strategy `single`.
+    pub(crate) async fn adopt_single(&self, role: &str) -> Result<()> {
+        self.server.sql(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{FIRST}'"));
+        let settings = json!({ "strategy": "single", "role": role });
+        self.adopt("pg", role, settings, role).await.map(drop)
+    }
+
+    /// Makes two login roles below an owner and adopts the first by strategy `alternate`, without an overlap.
+    pub(crate) async fn adopt_alternate(&self, name: &str) -> Result<()> {
+        let (first, second, owner) = (format!("{name}_a"), format!("{name}_b"), format!("{name}_owner"));
+        self.server.sql(&format!(
+            "CREATE ROLE {owner}; CREATE ROLE {first} LOGIN PASSWORD '{FIRST}' IN ROLE {owner}; \
+             CREATE ROLE {second} LOGIN PASSWORD 'stale-password' IN ROLE {owner}"
+        ));
+        let settings = json!({ "strategy": "alternate", "roles": [first, second], "owner": owner });
+        self.adopt("pg", name, settings, &first).await.map(drop)
+    }
+
+    /// Adopts what the settings say, with the role's first password.
+    pub(crate) async fn adopt(&self, target: &str, name: &str, settings: Value, role: &str) -> Result<Value> {
+        let body = json!({
+            "target": target, "settings": settings, "value": { "username": role, "password": FIRST },
+            "acknowledge": ACKNOWLEDGED, "about": { "overlap": "0s" },
+        });
+        self.daemon.adopt(name, &body).await
+    }
+
+    /// Gives the role of a single account its first password back, beside the kept data.
+    pub(crate) fn reset_single(&self, role: &str) {
+        self.server.sql(&format!("ALTER ROLE \"{role}\" PASSWORD '{FIRST}'"));
+    }
+
+    /// The oracle's word on a daemon at rest.
+    pub(crate) async fn judge(&self) -> Result<Verdict> {
+        self.judge_with(&[]).await
+    }
+
+    /// The same with more options of the oracle.
+    pub(crate) async fn judge_with(&self, more: &[&str]) -> Result<Verdict> {
+        let url = format!("postgres://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", self.server.port());
+        let mut options: Vec<&str> = self.known.iter().flat_map(|role| ["--known", role]).collect();
+        options.extend(more);
+        oracle::judge(&self.daemon, &url, &options).await
+    }
+
+    /// Waits until nothing runs, and has the oracle find nothing.
+    pub(crate) async fn settle_and_prove(&self) -> Result<Verdict> {
+        self.daemon.settle(SETTLING).await?;
+        let verdict = self.judge().await?;
+        verdict.prove_sound().with_context(|| self.daemon.stderr())?;
+        Ok(verdict)
+    }
+}
+
+/// What an account without overlap and without a delivery gives up.
+pub(crate) const ACKNOWLEDGED: &[&str] = &["no-overlap", "no-delivery", "self-managed"];

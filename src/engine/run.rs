@@ -28,8 +28,10 @@ const ROUND: usize = 64;
 impl Engine {
     /// Runs until it is asked to stop, or the store can no longer be trusted; then waits until every task has come to a step's border.
     pub async fn run(self: Arc<Self>) {
-        let renewer = tokio::spawn(Arc::clone(&self).renew());
-        let listener = tokio::spawn(Arc::clone(&self).listen());
+        // They end with this one, however it ends.
+        let mut beside = JoinSet::new();
+        beside.spawn(Arc::clone(&self).renew());
+        beside.spawn(Arc::clone(&self).listen());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
@@ -57,8 +59,7 @@ impl Engine {
             }
         }
         while tasks.join_next().await.is_some() {}
-        renewer.abort();
-        listener.abort();
+        beside.abort_all();
     }
 
     /// Asks the loop to stop.
@@ -156,14 +157,15 @@ impl Engine {
     async fn renew(self: Arc<Self>) {
         loop {
             self.clock.sleep(self.options.claim / 3).await;
-            if self.claims.is_empty() {
+            let subjects = self.claims.subjects();
+            if subjects.is_empty() {
                 continue;
             }
             let boot = self.clock.boot();
             let (holder, length) = (self.holder.clone(), self.options.claim);
             let renewed = self
                 .store
-                .write(move |tx| Box::pin(async move { agenda::renew(tx, &holder, length, boot).await }))
+                .write(move |tx| Box::pin(async move { agenda::renew(tx, &holder, length, boot, &subjects).await }))
                 .await;
             match renewed {
                 Ok(held) => held.iter().for_each(|(subject, fence)| self.claims.renew(subject, *fence, boot + length)),

@@ -95,12 +95,14 @@ async fn next_fence(tx: &mut Tx) -> Result<i64, StoreError> {
     })
 }
 
-/// Renews all live claims of a holder; answers subject and fence of each.
+/// Renews live claims of a holder; answers subject and fence of each. Only those on which somebody works are named:
+/// a claim whose end could not be written must end by itself.
 pub async fn renew(
     tx: &mut Tx,
     holder: &HolderId,
     length: Duration,
     boot: Duration,
+    subjects: &[String],
 ) -> Result<Vec<(String, i64)>, StoreError> {
     let sql = tx.dialect().renew;
     on!(tx, "renew its claims", |conn| {
@@ -108,6 +110,7 @@ pub async fn renew(
             .bind(holder.as_str())
             .bind(length_us(length))
             .bind(length_us(boot))
+            .bind(super::codec::json(&subjects))
             .fetch_all(&mut *conn)
             .await
     })

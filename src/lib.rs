@@ -8,8 +8,8 @@
 //! - Floor 2: [`store`], rows in and out.
 //! - Floor 3: [`engine`], the only place where things happen.
 //! - Floor 4: [`http`], the API; [`cli`], its client. `cli` may import `http`, for the words of the API.
-//! - Floor 5: [`app`], the composition root; [`lifecycle`], from start to end; [`telemetry`], logs and metrics. `app`
-//!   may import `lifecycle` and `telemetry`.
+//! - Floor 5: [`app`], the composition root; [`lifecycle`], from start to end; [`telemetry`], logs and metrics.
+//!   `app` may import `lifecycle` and `telemetry`.
 
 pub mod app;
 pub mod cli;

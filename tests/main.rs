@@ -7,5 +7,8 @@ mod house;
 mod keyring;
 mod network;
 mod postgres;
+mod replicas;
 mod schedule;
+mod store;
 mod support;
+mod surface;

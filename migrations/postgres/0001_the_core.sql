@@ -1,6 +1,7 @@
 -- The core: tenants and their keys, targets, secrets and versions, schedules, occurrences, the agenda, rotations,
 -- the one event table, deliveries, alerts and the audit rows of reads.
--- Times are microseconds since 1970, UTC. JSON stands in TEXT. `mac` covers every other column of its row.
+-- Times are microseconds since 1970, UTC. JSON stands in TEXT. `mac` covers every other column of its row but
+-- `position`, which is given later.
 
 CREATE TABLE meta (
     name        TEXT COLLATE "C" PRIMARY KEY,
@@ -96,8 +97,9 @@ CREATE TABLE version (
     mac         BYTEA NOT NULL,
     UNIQUE (secret_id, number)
 );
-CREATE INDEX version_by_secret ON version (secret_id, created_at);
-CREATE INDEX version_by_key ON version (key_id);
+CREATE INDEX version_by_secret ON version (secret_id, id);
+CREATE INDEX version_live ON version (secret_id) WHERE stage <> 'retired' OR retired_at IS NULL;
+CREATE INDEX version_by_key ON version (tenant_id, key_id, id);
 
 CREATE TABLE schedule (
     secret_id   TEXT COLLATE "C" PRIMARY KEY REFERENCES secret (id),
@@ -132,7 +134,8 @@ CREATE TABLE occurrence (
     ended_at    BIGINT
 );
 CREATE INDEX occurrence_open ON occurrence (secret_id) WHERE ended_at IS NULL;
-CREATE INDEX occurrence_by_secret ON occurrence (secret_id, created_at);
+CREATE INDEX occurrence_by_secret ON occurrence (secret_id, id);
+CREATE INDEX occurrence_by_time ON occurrence (tenant_id, created_at);
 
 CREATE TABLE rotation (
     id          TEXT COLLATE "C" PRIMARY KEY,
@@ -143,8 +146,8 @@ CREATE TABLE rotation (
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT
 );
-CREATE INDEX rotation_by_secret ON rotation (secret_id, started_at);
-CREATE INDEX rotation_by_start ON rotation (tenant_id, started_at);
+CREATE INDEX rotation_by_secret ON rotation (secret_id, id);
+CREATE INDEX rotation_by_tenant ON rotation (tenant_id, id);
 CREATE INDEX rotation_open ON rotation (tenant_id, started_at) WHERE ended_at IS NULL;
 
 CREATE TABLE agenda (
@@ -156,7 +159,8 @@ CREATE TABLE agenda (
     claim_until BIGINT,
     fence       BIGINT NOT NULL
 );
-CREATE INDEX agenda_due ON agenda (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX agenda_due ON agenda (due_at, lane) WHERE due_at IS NOT NULL;
+CREATE INDEX agenda_by_lane ON agenda (lane, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX agenda_claimed ON agenda (holder) WHERE holder IS NOT NULL;
 
 CREATE TABLE event (

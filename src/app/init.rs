@@ -1,7 +1,8 @@
 //! `keywheel init`: master key, store, first tenant and its first root.
 //!
 //! A file in the data directory says that it has begun, and goes when everything is durable. A crash in between
-//! leaves that file with a list of what may be there; no daemon starts on it, so nothing was ever kept in it.
+//! leaves that file with a list of what may be there; no daemon starts on it, so nothing was ever kept in it. A failure
+//! that is told leaves nothing.
 
 use std::path::PathBuf;
 
@@ -40,24 +41,25 @@ pub(super) async fn make(config: &Config) -> Result<Option<PathBuf>, CliError> {
         return Err(LifecycleError::Exists { path: path.clone() }.into());
     }
     data.begin_init(&will_make)?;
+    let outcome = fill(config).await;
+    if outcome.is_err() {
+        // None of these existed before: a failure that is told leaves nothing behind.
+        for path in &will_make {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    data.end_init()?;
+    outcome
+}
+
+/// Makes key and store; answers the file of master keys, if one was made.
+async fn fill(config: &Config) -> Result<Option<PathBuf>, CliError> {
     let key = make_key(config)?;
     let masters = open::masters(config).await?;
     let store = open::store(config).await?;
-    let outcome = first_tenant(&store, &masters).await;
+    first_tenant(&store, &masters).await?;
     store.checkpoint().await?;
     store.close().await;
-    match outcome {
-        Err(error) if key.is_none() || matches!(config.store.kind, StoreKind::Sqlite) => return Err(error),
-        Err(error) => {
-            // A shared store that others made: the new key opens nothing, and must not be taken for theirs.
-            if let Some(key) = &key {
-                let _ = std::fs::remove_file(key);
-            }
-            data.end_init()?;
-            return Err(error);
-        }
-        Ok(()) => data.end_init()?,
-    }
     Ok(key)
 }
 

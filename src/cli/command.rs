@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Format, backup, completions, config, doctor, events, init, keys, serve, status};
+use super::{
+    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys, plan, rotate, rotation,
+    schedule, secret, serve, status, target,
+};
 
 /// Keeps every credential that has a lifetime alive, valid and replaced in time.
 #[derive(Debug, Parser)]
@@ -45,6 +48,24 @@ pub enum Command {
     Serve(serve::Args),
     /// Tells how the daemon and its store are.
     Status(status::Args),
+    /// Targets: where credentials take effect.
+    Target(target::Args),
+    /// Secrets: values, versions, what is known of them.
+    Secret(secret::Args),
+    /// Adopts an account that exists at a target, which stays untouched.
+    Adopt(Box<adopt::Args>),
+    /// Deliveries: where copies are written after a publish.
+    Delivery(delivery::Args),
+    /// Schedules: when a secret is rotated.
+    Schedule(schedule::Args),
+    /// Asks for rotations, or shows what one would do.
+    Rotate(rotate::Args),
+    /// Rotations: list, show, retry, roll back, resolve.
+    Rotation(rotation::Args),
+    /// Shows what rotates when, and what collides.
+    Plan(plan::Args),
+    /// Brings about what files declare.
+    Apply(apply::Args),
     /// Shows what happened.
     Events(events::Args),
     /// Shows and rotates the keys that everything is sealed with.

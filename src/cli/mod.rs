@@ -5,12 +5,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that owns the screen")]
 
+mod adopt;
+mod apply;
 pub mod backup;
 mod client;
 mod command;
 mod completions;
 pub mod config;
 mod cx;
+mod delivery;
 pub mod doctor;
 mod error;
 mod events;
@@ -18,10 +21,17 @@ pub mod init;
 mod input;
 mod keys;
 mod output;
+mod plan;
+mod rotate;
+mod rotation;
 mod run;
+mod schedule;
+mod secret;
 pub mod serve;
+mod settings;
 mod status;
 mod table;
+mod target;
 
 pub use client::Client;
 pub use command::{Cli, Command, Global};

@@ -1,11 +1,23 @@
 //! From a command to its file.
 
-use super::{CliError, Command, Cx, Exit, backup, completions, config, events, keys, status};
+use super::{
+    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys, plan, rotate, rotation,
+    schedule, secret, status, target,
+};
 
 /// Runs a command that is a client of the daemon. Those that are not (`init`, `serve`, …) are run by `app`.
 pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Status(args) => status::run(cx, args).await,
+        Command::Target(args) => target::run(cx, args).await,
+        Command::Secret(args) => secret::run(cx, args).await,
+        Command::Adopt(args) => adopt::run(cx, *args).await,
+        Command::Delivery(args) => delivery::run(cx, args).await,
+        Command::Schedule(args) => schedule::run(cx, args).await,
+        Command::Rotate(args) => rotate::run(cx, args).await,
+        Command::Rotation(args) => rotation::run(cx, args).await,
+        Command::Plan(args) => plan::run(cx, args).await,
+        Command::Apply(args) => apply::run(cx, args).await,
         Command::Events(args) => events::run(cx, args).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Keys(args) => keys::run(cx, args).await,

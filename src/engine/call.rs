@@ -7,8 +7,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use keywheel_contract::{
-    Applied, Cx, Declaration, Failure, Material, Observation, Preflight, Prepared, Redactor, Rotator, Settled, Target,
-    Verdict, Work,
+    Applied, Cx, Failure, Material, Observation, Preflight, Prepared, Redactor, Rotator, Settled, Target, Verdict, Work,
 };
 
 use super::{Engine, Trouble};
@@ -36,11 +35,6 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// What the rotator declares for the settings at hand.
-    pub(super) fn declare(&self) -> Result<Declaration, Failure> {
-        self.rotator.declare(&self.target.settings, &self.work.settings)
-    }
-
     pub(super) async fn preflight(&self) -> Result<Preflight, Failure> {
         self.run(|cx, call| async move { call.rotator.preflight(&cx.cx(), &call.target, &call.work).await }).await
     }

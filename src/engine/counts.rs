@@ -1,4 +1,7 @@
 //! What the process counts about itself, for metrics. Starts anew with each process.
+//!
+//! What must be counted in the store is counted when somebody asks, and then not again for a while: an idle daemon
+//! with many secrets and no scraper pays nothing.
 
 use std::{
     collections::BTreeMap,
@@ -6,11 +9,19 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-/// The process's counts. Gauges are set by upkeep, the rest grows where it happens.
+use super::{Engine, Trouble};
+use crate::store::{agenda, overview};
+
+/// How long what was counted in the store is told again.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// The process's counts. Gauges are set by [`Engine::count`], the rest grows where it happens.
 #[derive(Debug, Default)]
 pub struct Counts {
+    counted_at: Mutex<Option<Duration>>,
     /// Agenda rows that are due and that nobody holds.
     pub due: AtomicI64,
     /// Alerts that are open.
@@ -38,5 +49,28 @@ impl Counts {
     /// Counts a write that the store refused or lost.
     pub fn store_failed(&self) {
         self.store_errors.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Counts in the store what the gauges tell, unless that was done a moment ago.
+    pub async fn count(&self) -> Result<(), Trouble> {
+        let boot = self.clock.boot();
+        {
+            let mut counted_at = self.counts.counted_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if counted_at.is_some_and(|at| boot < at + FRESH) {
+                return Ok(());
+            }
+            *counted_at = Some(boot);
+        }
+        let mut tx = self.store.read().await?;
+        let found = overview::count(&mut tx, &self.tenant).await?;
+        let due = agenda::count_due(&mut tx, self.now()).await?;
+        let held = i64::try_from(self.claims.count()).unwrap_or(i64::MAX);
+        self.counts.due.store(due, Ordering::Relaxed);
+        self.counts.alerts.store(found.alerts, Ordering::Relaxed);
+        self.counts.secrets.store(found.secrets, Ordering::Relaxed);
+        self.counts.claims.store(held, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -70,6 +70,9 @@ impl Engine {
             started_at,
             ended_at: fold.status.is_final().then(|| self.now()),
         };
+        if entry.ended_at.is_some() {
+            self.counts.rotation_ended(fold.status.word());
+        }
         put(tx, &of.tenant, &entry).await
     }
 }

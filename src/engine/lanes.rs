@@ -1,6 +1,9 @@
 //! Room for work: a bound for the process and one per lane, so that one slow target delays nobody else (I10).
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+};
 
 /// The room that is taken.
 #[derive(Debug)]
@@ -34,6 +37,24 @@ impl Lanes {
         let taken = self.taken();
         let is_full = |(lane, n): &(&String, &usize)| **n >= taken.limit(lane, self.per_lane);
         taken.lanes.iter().filter(is_full).map(|(lane, _)| lane.clone()).collect()
+    }
+
+    /// The room of the lanes that have other room than an untouched one; the latter's is [`Lanes::per_lane`].
+    pub(super) fn rooms(&self) -> BTreeMap<String, usize> {
+        let taken = self.taken();
+        let named = taken.lanes.keys().chain(taken.limits.keys());
+        named
+            .map(|lane| {
+                let limit = taken.limit(lane, self.per_lane);
+                (lane.clone(), limit.saturating_sub(taken.lanes.get(lane).copied().unwrap_or(0)))
+            })
+            .filter(|(_, room)| *room != self.per_lane)
+            .collect()
+    }
+
+    /// The room of a lane that nothing is known of.
+    pub(super) fn per_lane(&self) -> usize {
+        self.per_lane
     }
 
     /// Takes room in a lane, if there is some. Work without a lane is bounded by the process alone.
@@ -101,6 +122,8 @@ mod tests {
         let lanes = Lanes::new(3, 2);
         assert!(lanes.take("a") && lanes.take("a") && !lanes.take("a"));
         assert_eq!(lanes.full(), ["a"]);
+        lanes.set_limit("c", 5);
+        assert_eq!(lanes.rooms(), BTreeMap::from([("a".to_owned(), 0), ("c".to_owned(), 5)]));
         assert!(lanes.take("b"));
         assert_eq!(lanes.room(), 0);
         lanes.give_back("a");

@@ -6,7 +6,7 @@ use crate::{
     keyring::Keyring,
     model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version},
     rotation::{Recorded, Rotation, fold},
-    store::{StoreError, Tx, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version},
+    store::{StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version},
 };
 
 /// A rotation that runs.
@@ -17,6 +17,8 @@ pub(super) struct Running {
     pub(super) started_at: DateTime<Utc>,
     /// When its last event was written.
     pub(super) moved_at: DateTime<Utc>,
+    /// The rows that its events name.
+    pub(super) named: Vec<Written>,
 }
 
 /// A secret with all that belongs to it.
@@ -66,10 +68,13 @@ pub(super) async fn load(
         Some(rotation) => Some(load_running(tx, keyring, tenant, rotation).await?),
         None => None,
     };
+    let live = version::list_live(tx, keyring, tenant, id).await?;
+    let named = running.iter().flat_map(|running: &Running| &running.named);
+    refuse_older(named, &secret, &live)?;
     Ok(Some(Subject {
         schedule: schedule::find(tx, keyring, tenant, id).await?,
         open: occurrence::list_open(tx, tenant, id).await?,
-        live: version::list_live(tx, keyring, tenant, id).await?,
+        live,
         deliveries: delivery::list(tx, tenant, id).await?,
         secret,
         target,
@@ -95,5 +100,27 @@ pub(super) async fn load_running(
     let (Some(first), Some(last)) = (journal.first(), journal.last()) else {
         return Err(unreadable("its journal is empty".to_owned()));
     };
-    Ok(Running { id: rotation.clone(), fold, started_at: first.at, moved_at: last.at })
+    let (started_at, moved_at) = (first.at, last.at);
+    let named = journal.into_iter().flat_map(|event| event.written).collect();
+    Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named })
+}
+
+/// Refuses rows that are older than the journal says: somebody put them back.
+fn refuse_older<'w>(
+    mut named: impl Iterator<Item = &'w Written>,
+    secret: &Secret,
+    live: &[Version],
+) -> Result<(), StoreError> {
+    let is_older = |written: &&Written| match written.table.as_str() {
+        "secret" => written.row == secret.id.as_str() && secret.revision < written.revision,
+        "version" => live.iter().any(|row| written.row == row.id.as_str() && row.revision < written.revision),
+        _ => false,
+    };
+    match named.find(is_older) {
+        None => Ok(()),
+        Some(older) => {
+            let table = if older.table == "secret" { "secret" } else { "version" };
+            Err(StoreError::Tampered { table, row: older.row.clone(), source: None })
+        }
+    }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// How long the loop waits after the store has failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
+/// How long the loop waits when what is due was locked by others.
+const AFTER_NOTHING: Duration = Duration::from_millis(50);
+
 /// The most rows that one round claims.
 const ROUND: usize = 64;
 
@@ -26,6 +29,7 @@ impl Engine {
     /// Runs until it is asked to stop, or the store can no longer be trusted; then waits until every task has come to a step's border.
     pub async fn run(self: Arc<Self>) {
         let renewer = tokio::spawn(Arc::clone(&self).renew());
+        let listener = tokio::spawn(Arc::clone(&self).listen());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
@@ -54,6 +58,7 @@ impl Engine {
         }
         while tasks.join_next().await.is_some() {}
         renewer.abort();
+        listener.abort();
     }
 
     /// Asks the loop to stop.
@@ -91,34 +96,60 @@ impl Engine {
             return Ok(wait.min(self.options.longest_sleep));
         }
         let boot = self.clock.boot();
-        for claim in self.claim(full, room).await? {
-            self.claims.take(&claim.subject, claim.fence, boot + self.options.claim);
+        let claims = self.claim(room).await?;
+        if claims.is_empty() {
+            return Ok(AFTER_NOTHING);
+        }
+        let mut too_many = Vec::new();
+        for claim in claims {
             if self.lanes.take(&claim.lane) {
+                self.claims.take(&claim.subject, claim.fence, boot + self.options.claim);
                 tasks.spawn(runner::work(Arc::clone(self), claim));
             } else {
-                self.put_back(claim).await?;
+                too_many.push(claim);
             }
         }
+        self.put_back(too_many).await?;
         Ok(Duration::ZERO)
     }
 
-    async fn claim(&self, full: Vec<String>, room: usize) -> Result<Vec<Claim>, StoreError> {
+    async fn claim(&self, room: usize) -> Result<Vec<Claim>, StoreError> {
         let (holder, length) = (self.holder.clone(), self.options.claim);
         let (now, boot) = (self.now(), self.clock.boot());
+        let (rooms, room_per_lane) = (self.lanes.rooms(), self.lanes.per_lane());
         self.store
             .write(move |tx| {
                 Box::pin(async move {
                     let limit = i64::try_from(room).unwrap_or(1);
-                    let ask = Ask { holder: &holder, length, now, boot, full_lanes: &full, limit };
+                    let ask = Ask { holder: &holder, length, now, boot, rooms: &rooms, room_per_lane, limit };
                     agenda::claim_due(tx, &ask).await
                 })
             })
             .await
     }
 
-    async fn put_back(&self, claim: Claim) -> Result<(), StoreError> {
-        self.claims.drop_claim(&claim.subject, claim.fence);
-        self.store.write(move |tx| Box::pin(async move { agenda::put_back(tx, &claim).await })).await
+    /// Ends claims of one round: a lane's bound became narrower meanwhile.
+    async fn put_back(&self, claims: Vec<Claim>) -> Result<(), StoreError> {
+        let Some(fence) = claims.first().map(|claim| claim.fence) else { return Ok(()) };
+        let subjects: Vec<String> = claims.into_iter().map(|claim| claim.subject).collect();
+        self.store.write(move |tx| Box::pin(async move { agenda::put_back(tx, fence, &subjects).await })).await
+    }
+
+    /// Wakes the loop when another replica pulled a due time forward, until it is aborted. The longest sleep is the
+    /// net for what is missed while the store is away.
+    async fn listen(self: Arc<Self>) {
+        loop {
+            match self.store.listen().await {
+                Ok(None) => return,
+                Ok(Some(mut wakes)) => {
+                    while wakes.next().await.is_ok() {
+                        self.wake();
+                    }
+                }
+                Err(error) => tracing::warn!(code = error.code(), "{error}"),
+            }
+            self.clock.sleep(AFTER_TROUBLE).await;
+        }
     }
 
     /// Renews the claims of this process until it is aborted.

@@ -87,7 +87,10 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Exists { .. } | StoreError::Stale { .. } | StoreError::FenceLost { .. } => Kind::Conflict,
-            StoreError::Tampered { .. } | StoreError::Unreadable { .. } | StoreError::Keyring(_) => Kind::Internal,
+            StoreError::Tampered { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Keyring(_) => Kind::Internal,
             _ => Kind::Unavailable,
         };
         let mut trouble = Self::new(kind, error.code(), error.to_string(), error.hint());

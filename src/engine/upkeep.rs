@@ -1,16 +1,13 @@
-//! What is local to a process and harmless to miss or repeat: gauges, the ballast, forgotten answers, re-encryption,
-//! the watchdog. Nothing here rotates a secret.
+//! What is local to a process and harmless to miss or repeat: the ballast, forgotten answers, re-encryption, the
+//! watchdog. Nothing here rotates a secret.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use super::{Engine, Trouble, ops::keys};
-use crate::store::{agenda, idempotency, overview};
+use crate::store::idempotency;
 
 /// Says that the process lives.
 pub type Feed = Arc<dyn Fn() + Send + Sync>;
@@ -28,7 +25,6 @@ impl Upkeep {
         // At once: without its ballast the engine starts no rotation.
         let _ = tokio::task::spawn_blocking(move || first.put_ballast_back()).await;
         let scheduler = JobScheduler::new().await?;
-        scheduler.add(every(engine, "*/5 * * * * *", gauges)?).await?;
         scheduler.add(every(engine, "*/10 * * * * *", ballast)?).await?;
         scheduler.add(every(engine, "7/10 * * * * *", reencrypt)?).await?;
         scheduler.add(every(engine, "*/5 * * * * *", learn)?).await?;
@@ -71,18 +67,6 @@ where
             }
         })
     })
-}
-
-async fn gauges(engine: Arc<Engine>) -> Result<(), Trouble> {
-    let mut tx = engine.store.read().await?;
-    let found = overview::count(&mut tx, &engine.tenant).await?;
-    let due = agenda::count_due(&mut tx, engine.now()).await?;
-    let held = engine.claims.count();
-    engine.counts.due.store(due, Ordering::Relaxed);
-    engine.counts.alerts.store(found.alerts, Ordering::Relaxed);
-    engine.counts.secrets.store(found.secrets, Ordering::Relaxed);
-    engine.counts.claims.store(i64::try_from(held).unwrap_or(i64::MAX), Ordering::Relaxed);
-    Ok(())
 }
 
 async fn ballast(engine: Arc<Engine>) -> Result<(), Trouble> {

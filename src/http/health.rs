@@ -37,6 +37,9 @@ pub(super) async fn healthz(State(api): State<ApiState>) -> Response {
 
 /// The metrics, in the OpenMetrics text format.
 pub(super) async fn metrics(State(api): State<ApiState>) -> Response {
+    if let Err(error) = api.engine.count().await {
+        tracing::warn!(code = %error.code, "the gauges are old: {error}");
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], (api.scrape)()).into_response()
 }

@@ -3,7 +3,7 @@
 //! A crash after a claim leaves a claim that ends by itself: on SQLite at the next start, on PostgreSQL when it
 //! expires. A fence only grows: its counter never restarts.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -43,9 +43,11 @@ pub struct Ask<'a> {
     pub now: DateTime<Utc>,
     /// The process's time since the machine's start.
     pub boot: Duration,
-    /// Lanes that have no room.
-    pub full_lanes: &'a [String],
-    /// The most rows to claim.
+    /// Room of lanes; those without room are left out.
+    pub rooms: &'a BTreeMap<String, usize>,
+    /// Room of the lanes that are not named. Work without a lane is bounded by the limit alone.
+    pub room_per_lane: usize,
+    /// The most rows to look at.
     pub limit: i64,
 }
 
@@ -53,20 +55,22 @@ fn length_us(length: Duration) -> i64 {
     i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
-/// Claims due rows, earliest first. One fence serves the batch: it grows with each claim of a row.
+/// Claims due rows for which their lanes have room, earliest first. One fence serves the batch: it grows with each claim of a row.
 pub async fn claim_due(tx: &mut Tx, ask: &Ask<'_>) -> Result<Vec<Claim>, StoreError> {
     let fence = next_fence(tx).await?;
     let sql = tx.dialect().claim;
-    let lanes = super::codec::json(&ask.full_lanes);
+    let rooms = super::codec::json(&ask.rooms);
+    let per_lane = i64::try_from(ask.room_per_lane).unwrap_or(i64::MAX);
     let rows: Vec<(String, String, String, i64, i64)> = on!(tx, "claim due work", |conn| {
         sqlx::query_as(sql)
             .bind(ask.holder.as_str())
             .bind(length_us(ask.length))
             .bind(fence)
             .bind(micros(ask.now))
-            .bind(&lanes)
+            .bind(&rooms)
             .bind(ask.limit)
             .bind(length_us(ask.boot))
+            .bind(per_lane)
             .fetch_all(&mut *conn)
             .await
     })?;
@@ -159,7 +163,13 @@ pub async fn insert(
         lane,
         us(due_at),
     )?;
-    Ok(())
+    if due_at.is_some() { notify(tx).await } else { Ok(()) }
+}
+
+/// Tells other replicas, at the commit, that a due time may be earlier than they believe.
+async fn notify(tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(sql) = tx.dialect().notify else { return Ok(()) };
+    execute!(tx, "wake other replicas", sql).map(|_| ())
 }
 
 /// Takes a subject off the agenda.
@@ -177,24 +187,24 @@ pub async fn set_due(tx: &mut Tx, subject: &str, lane: &str, due_at: Option<Date
         us(due_at),
         lane,
     )?;
-    Ok(())
+    if due_at.is_some() { notify(tx).await } else { Ok(()) }
 }
 
 /// Pulls a due time forward; never back.
 pub async fn pull(tx: &mut Tx, subject: &str, due_at: DateTime<Utc>) -> Result<(), StoreError> {
-    execute!(
+    let pulled = execute!(
         tx,
         "pull a due time forward",
         "UPDATE agenda SET due_at = $2 WHERE subject = $1 AND (due_at IS NULL OR due_at > $2)",
         subject,
         micros(due_at),
     )?;
-    Ok(())
+    if pulled > 0 { notify(tx).await } else { Ok(()) }
 }
 
 /// Pulls all subjects of a lane forward, when its target answers again.
 pub async fn pull_lane(tx: &mut Tx, lane: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<(), StoreError> {
-    execute!(
+    let pulled = execute!(
         tx,
         "pull a lane forward",
         "UPDATE agenda SET due_at = $3 WHERE lane = $1 AND due_at IS NOT NULL AND due_at > $3 AND due_at <= $2",
@@ -202,7 +212,7 @@ pub async fn pull_lane(tx: &mut Tx, lane: &str, from: DateTime<Utc>, to: DateTim
         micros(from),
         micros(to),
     )?;
-    Ok(())
+    if pulled > 0 { notify(tx).await } else { Ok(()) }
 }
 
 /// Ends a claim and says when the subject must next be looked at. The caller began the transaction with [`hold`] and
@@ -221,16 +231,10 @@ pub async fn release(tx: &mut Tx, claim: &Claim, due_at: Option<DateTime<Utc>>, 
     if released == 1 { Ok(()) } else { Err(StoreError::FenceLost { subject: claim.subject.clone() }) }
 }
 
-/// Ends a claim without a change of the due time: there was no room to work on it.
-pub async fn put_back(tx: &mut Tx, claim: &Claim) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "put work back",
-        "UPDATE agenda SET holder = NULL, claim_until = NULL WHERE subject = $1 AND fence = $2",
-        claim.subject.as_str(),
-        claim.fence,
-    )?;
-    Ok(())
+/// Ends claims of one batch without a change of the due time: there was no room to work on them.
+pub async fn put_back(tx: &mut Tx, fence: i64, subjects: &[String]) -> Result<(), StoreError> {
+    let sql = tx.dialect().put_back;
+    execute!(tx, "put work back", sql, fence, super::codec::json(&subjects)).map(|_| ())
 }
 
 /// Voids every claim: at the start of the only holder of a SQLite store.

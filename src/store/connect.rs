@@ -1,18 +1,26 @@
 //! Opening the store.
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fs::{OpenOptions, Permissions, set_permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    panic::resume_unwind,
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    PgPool, SqlitePool,
+    Connection, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
-    StoreError, Tx, migrate,
+    StoreError, Tx, migrate, postgres,
     tx::Inner,
-    writer::{SqliteWriter, write_pg},
+    writer::SqliteWriter,
 };
 use crate::keyring::Keyring;
 
@@ -22,6 +30,9 @@ pub struct SqliteOptions {
     /// Connections that read; 0 means 4.
     pub readers: u32,
 }
+
+/// A connection that was idle for so long is tried before it is used: the server may have been restarted.
+const UNTRIED: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 enum Engine {
@@ -41,15 +52,18 @@ impl Store {
     pub async fn open_sqlite(path: &Path, options: &SqliteOptions, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
         let connect = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(true)
             .statement_cache_capacity(200)
             .pragma("journal_size_limit", "67108864")
+            // The writer does this itself, and sees when it fails.
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("temp_store", "memory")
             .pragma("secure_delete", "on");
         let opened = |source| StoreError::database("open its file", source);
+        create_private(path).map_err(|error| opened(sqlx::Error::Io(error)))?;
         let writers = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -65,7 +79,7 @@ impl Store {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(connect.create_if_missing(false))
+            .connect_with(connect)
             .await
             .map_err(opened)?;
         Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
@@ -83,11 +97,21 @@ impl Store {
         let options = PgConnectOptions::from_str(url)
             .map_err(opened)?
             .application_name("keywheel/store")
+            .statement_cache_capacity(200)
             .options([("synchronous_commit", "on"), ("idle_in_transaction_session_timeout", "10000")]);
         let pool = PgPoolOptions::new()
-            .max_connections(connections.max(2))
+            // One more for the listener.
+            .max_connections(connections.max(2) + 1)
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
+            .before_acquire(|conn, seen| {
+                Box::pin(async move {
+                    if seen.idle_for >= UNTRIED {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(opened)?;
@@ -121,8 +145,8 @@ impl Store {
         }
     }
 
-    /// Writes in one transaction and answers after its commit. The job is not cut short when the asker is dropped on
-    /// SQLite; on PostgreSQL a dropped asker rolls back.
+    /// Writes in one transaction and answers after its commit. The job is not cut short when the asker is dropped. A
+    /// panic of the job rolls back and goes on in the asker.
     pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -131,7 +155,14 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(job).await,
-            Engine::Postgres(pool) => write_pg(pool, job).await,
+            Engine::Postgres(pool) => match tokio::spawn(postgres::write(pool.clone(), job)).await {
+                Ok(result) => result,
+                Err(ended) => match ended.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    // The runtime is shutting down around it.
+                    Err(_) => Err(StoreError::CommitUnknown.into()),
+                },
+            },
         }
     }
 
@@ -162,4 +193,18 @@ impl Store {
             Engine::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Creates the file, or takes others' rights on it away. SQLite gives its log and the log's index the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    for end in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        match set_permissions(Path::new(&file), Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -14,7 +14,8 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The answer to a commit was lost, and so was the answer to the question for its fate.
+    /// The answer to a commit was lost, and so was the answer to the question for its fate; or the sync of the commit
+    /// failed, and only the next start tells what reached the disk.
     #[error("the store did not tell whether it committed")]
     CommitUnknown,
     /// There is no room. Nothing was written.
@@ -64,6 +65,17 @@ pub enum StoreError {
         /// What cannot be read.
         because: String,
     },
+    /// A column holds bytes that are no value of its type. Verifying the store names the row.
+    #[error("a row that was read to {operation} is damaged in its column `{column}`")]
+    Damaged {
+        /// What was tried.
+        operation: &'static str,
+        /// The column.
+        column: String,
+        /// What the driver said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The schema is newer than this keywheel.
     #[error("the store has schema {found}, this keywheel knows up to {known}")]
     NewerSchema {
@@ -86,7 +98,11 @@ pub enum StoreError {
 impl StoreError {
     /// Wraps a driver's error, recognising a full disk.
     pub(crate) fn database(operation: &'static str, source: sqlx::Error) -> Self {
-        if is_full(&source) { Self::Full } else { Self::Database { operation, source } }
+        match source {
+            full if is_full(&full) => Self::Full,
+            sqlx::Error::ColumnDecode { index, source } => Self::Damaged { operation, column: index, source },
+            source => Self::Database { operation, source },
+        }
     }
 
     /// A stable code.
@@ -101,6 +117,7 @@ impl StoreError {
             Self::Exists { .. } => "exists",
             Self::Tampered { .. } => "row-tampered",
             Self::Unreadable { .. } => "row-unreadable",
+            Self::Damaged { .. } => "row-damaged",
             Self::NewerSchema { .. } => "schema-newer",
             Self::MigrationChanged { .. } => "migration-changed",
             Self::Keyring(_) => "keyring",
@@ -117,7 +134,9 @@ impl StoreError {
             Self::FenceLost { .. } => "nothing to do: the holder of the claim goes on",
             Self::Stale { .. } => "read it again and repeat the change",
             Self::Exists { .. } => "choose another name, or change the one that exists",
-            Self::Tampered { .. } => "restore the row from a backup; `keywheel doctor` lists all such rows",
+            Self::Tampered { .. } | Self::Damaged { .. } => {
+                "restore the row from a backup; `keywheel doctor` lists all such rows"
+            }
             Self::Unreadable { .. } => "was the store written by a newer keywheel? else restore it from a backup",
             Self::NewerSchema { .. } => "start the keywheel release that wrote this store, or a newer one",
             Self::MigrationChanged { .. } => "use an unmodified release of keywheel",
@@ -127,15 +146,15 @@ impl StoreError {
 }
 
 fn is_full(error: &sqlx::Error) -> bool {
-    // SQLITE_FULL is 13; PostgreSQL's disk_full is 53100.
+    // SQLITE_FULL is 13, SQLITE_IOERR_SHMSIZE (no room for the log's index) 4874; PostgreSQL's disk_full is 53100.
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == "13" || code == "53100")
+        .is_some_and(|code| matches!(&*code, "13" | "4874" | "53100"))
 }
 
 /// Whether SQLite said that reading, writing or syncing its file failed (SQLITE_IOERR and its extensions).
 pub(super) fn is_io_failure(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|e| e.code().and_then(|code| code.parse::<i64>().ok()));
-    code.is_some_and(|code| code & 0xff == 10)
+    code.is_some_and(|code| code & 0xff == 10) && !is_full(error)
 }

@@ -131,20 +131,18 @@ impl EventRow {
     }
 }
 
-/// Appends an event. The caller holds the lock of the subject's agenda row, where it has one.
+/// How often an event is numbered anew, when others appended to its subject at the same time.
+const NUMBERED: u32 = 100;
+
+/// Appends an event. The caller holds the lock of the subject's agenda row, where it has one; where it has none, the
+/// one who comes second waits for the first one's commit and takes the next number.
 pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64, StoreError> {
-    let seq: i64 = on!(tx, "number an event", |conn| {
-        sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) + 1 FROM event WHERE subject = $1")
-            .bind(&new.subject)
-            .fetch_one(&mut *conn)
-            .await
-    })?;
     for written in &new.written {
         note(tx, written).await?;
     }
     let mut row = EventRow {
         subject: new.subject,
-        seq,
+        seq: 0,
         id: new.id.as_str().to_owned(),
         tenant_id: new.tenant.as_str().to_owned(),
         rotation_id: new.rotation.map(String::from),
@@ -157,12 +155,33 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         mac: Vec::new(),
         noted: None,
     };
-    row.mac = row.make_mac(keyring)?;
-    execute!(
+    for _ in 0..NUMBERED {
+        row.seq = next_seq(tx, &row.subject).await?;
+        row.mac = row.make_mac(keyring)?;
+        if insert(tx, &row).await? {
+            return Ok(row.seq);
+        }
+    }
+    Err(StoreError::Stale { what: "journal" })
+}
+
+async fn next_seq(tx: &mut Tx, subject: &str) -> Result<i64, StoreError> {
+    on!(tx, "number an event", |conn| {
+        sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) + 1 FROM event WHERE subject = $1")
+            .bind(subject)
+            .fetch_one(&mut *conn)
+            .await
+    })
+}
+
+/// Tells whether the number was free.
+async fn insert(tx: &mut Tx, row: &EventRow) -> Result<bool, StoreError> {
+    let inserted = execute!(
         tx,
         "append an event",
         "INSERT INTO event (subject, seq, id, tenant_id, rotation_id, kind, facts, written, actor, reason, at, mac)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         ON CONFLICT (subject, seq) DO NOTHING",
         &row.subject,
         row.seq,
         &row.id,
@@ -176,7 +195,7 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         row.at,
         &row.mac,
     )?;
-    Ok(seq)
+    Ok(inserted == 1)
 }
 
 fn into_events(rows: Vec<EventRow>, keyring: &Keyring) -> Result<Vec<Event>, StoreError> {

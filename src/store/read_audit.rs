@@ -73,17 +73,21 @@ pub async fn insert(tx: &mut Tx, keyring: &Keyring, read: &Read) -> Result<(), S
     Ok(())
 }
 
-/// Who read a secret since a time, with the last version and time of each, the latest first.
+/// Who read a secret since a time, with the version and time of each one's last read, the latest first.
 pub async fn list_readers(
     tx: &mut Tx,
+    keyring: &Keyring,
     tenant: &TenantId,
     secret: &SecretId,
     since: DateTime<Utc>,
 ) -> Result<Vec<(String, String, DateTime<Utc>)>, StoreError> {
-    let rows: Vec<(String, String, i64)> = on!(tx, "list the readers of a secret", |conn| {
+    let rows: Vec<Row> = on!(tx, "list the readers of a secret", |conn| {
         sqlx::query_as(
-            "SELECT reader, MAX(version_id), MAX(at) FROM read_audit
-             WHERE secret_id = $1 AND tenant_id = $2 AND at >= $3 GROUP BY reader ORDER BY MAX(at) DESC LIMIT 100",
+            "SELECT id, tenant_id, secret_id, version_id, reader, via, at, mac FROM (
+                 SELECT id, tenant_id, secret_id, version_id, reader, via, at, mac,
+                     ROW_NUMBER() OVER (PARTITION BY reader ORDER BY at DESC, id DESC) AS place
+                 FROM read_audit WHERE secret_id = $1 AND tenant_id = $2 AND at >= $3) AS placed
+             WHERE place = 1 ORDER BY at DESC, id DESC LIMIT 100",
         )
         .bind(secret.as_str())
         .bind(tenant.as_str())
@@ -91,5 +95,10 @@ pub async fn list_readers(
         .fetch_all(&mut *conn)
         .await
     })?;
-    Ok(rows.into_iter().map(|(reader, version, at)| (reader, version, from_micros(at))).collect())
+    let mut readers = Vec::with_capacity(rows.len());
+    for row in rows {
+        row.check_mac(keyring)?;
+        readers.push((row.reader, row.version_id, from_micros(row.at)));
+    }
+    Ok(readers)
 }

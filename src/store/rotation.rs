@@ -96,21 +96,33 @@ pub async fn list(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let secret = secret.map(SecretId::as_str);
-    let rows: Vec<Row> = on!(tx, "list rotations", |conn| {
-        sqlx::query_as(
-            "SELECT id, secret_id, status, detail, started_at, ended_at FROM rotation
-             WHERE tenant_id = $1 AND (CAST($2 AS TEXT) IS NULL OR secret_id = $2)
-               AND (CAST($3 AS TEXT) IS NULL OR id < $3)
-             ORDER BY id DESC LIMIT $4",
-        )
-        .bind(tenant.as_str())
-        .bind(secret)
-        .bind(before)
-        .bind(limit)
-        .fetch_all(&mut *conn)
-        .await
-    })?;
+    // Two texts, so that each has an index; no id is greater than `~`.
+    let before = before.unwrap_or("~");
+    let rows: Vec<Row> = match secret {
+        Some(secret) => on!(tx, "list the rotations of a secret", |conn| {
+            sqlx::query_as(
+                "SELECT id, secret_id, status, detail, started_at, ended_at FROM rotation
+                 WHERE tenant_id = $1 AND secret_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+            )
+            .bind(tenant.as_str())
+            .bind(secret.as_str())
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&mut *conn)
+            .await
+        }),
+        None => on!(tx, "list rotations", |conn| {
+            sqlx::query_as(
+                "SELECT id, secret_id, status, detail, started_at, ended_at FROM rotation
+                 WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            )
+            .bind(tenant.as_str())
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&mut *conn)
+            .await
+        }),
+    }?;
     rows.into_iter().map(Row::into_entry).collect()
 }
 

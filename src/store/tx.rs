@@ -7,7 +7,8 @@ use super::{StoreError, error::is_io_failure};
 /// An open transaction, or a connection that reads.
 pub struct Tx {
     pub(super) inner: Inner,
-    /// The last failure that ends more than its statement: SQLite rolls the whole transaction back after these.
+    /// The failure that ended the transaction. SQLite may have rolled it back by itself; a further statement would
+    /// then run and commit on its own, so [`on!`] sends none.
     pub(super) severe: Option<Severe>,
 }
 
@@ -34,6 +35,15 @@ pub(super) enum Conn<'t> {
 impl Tx {
     pub(super) fn new(inner: Inner) -> Self {
         Self { inner, severe: None }
+    }
+
+    /// Refuses to go on in a transaction that is over.
+    pub(super) fn check_usable(&self) -> Result<(), StoreError> {
+        match self.severe {
+            None => Ok(()),
+            Some(Severe::Full) => Err(StoreError::Full),
+            Some(Severe::Io) => Err(StoreError::Broken),
+        }
     }
 
     /// Turns a driver's error into the store's, remembering a severe one.
@@ -68,11 +78,14 @@ impl Tx {
 /// Expands a body for each engine, with the connection in the given name; the body is a `Result` of sqlx's.
 macro_rules! on {
     ($tx:expr, $operation:literal, |$conn:ident| $body:expr) => {
-        match $tx.conn() {
-            $crate::store::tx::Conn::Sqlite($conn) => $body,
-            $crate::store::tx::Conn::Pg($conn) => $body,
+        match $tx.check_usable() {
+            Err(over) => Err(over),
+            Ok(()) => match $tx.conn() {
+                $crate::store::tx::Conn::Sqlite($conn) => $body,
+                $crate::store::tx::Conn::Pg($conn) => $body,
+            }
+            .map_err(|source| $tx.failed($operation, source)),
         }
-        .map_err(|source| $tx.failed($operation, source))
     };
 }
 pub(super) use on;

@@ -194,7 +194,7 @@ pub async fn list_live(
                  created_at, created_by, published_at, retire_at, retired_at, deleted_at, deactivated_at,
                  destroyed_at, revision, mac,
                  (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'version' AND noted.row_id = version.id) AS noted
-             FROM version WHERE secret_id = $1 AND tenant_id = $2 AND stage <> 'retired' ORDER BY id",
+             FROM version WHERE secret_id = $1 AND tenant_id = $2 AND (stage <> 'retired' OR retired_at IS NULL) ORDER BY id",
         )
         .bind(secret.as_str())
         .bind(tenant.as_str())

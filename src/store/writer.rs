@@ -1,17 +1,21 @@
-//! Writing: one writer task on SQLite, transactions of the pool on PostgreSQL.
+//! Writing on SQLite: one writer task.
 //!
-//! On SQLite what waits is committed together, each job in a savepoint of its own, and answered after the commit.
-//! A crash before the commit leaves none of a batch. When a sync fails, pages that this process believes written may
-//! not be (PostgreSQL's "fsyncgate", 2018): the store is then broken until it is reopened, and no sync is repeated.
-//! On PostgreSQL a commit whose answer is lost is asked for by its transaction id (`pg_xact_status`).
+//! What waits is committed together, each job in a savepoint of its own, and answered after the commit. A crash before
+//! the commit leaves none of a batch. When a sync fails, pages that this process believes written may not be
+//! (PostgreSQL's "fsyncgate", 2018): the store is then broken until it is reopened, and no sync is repeated. For the
+//! same reason the log is moved into the file here and not by SQLite itself, which tells nobody when that fails.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures_util::future::BoxFuture;
-use sqlx::{PgPool, Sqlite, pool::PoolConnection};
+use futures_util::future::{BoxFuture, FutureExt};
+use sqlx::{Sqlite, pool::PoolConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -24,6 +28,8 @@ use super::{
 enum Fate {
     Committed,
     Full,
+    /// The commit's sync failed: what reached the disk is known at the next start.
+    Unknown,
     Failed { operation: &'static str, because: String },
 }
 
@@ -32,6 +38,7 @@ impl Fate {
         match self {
             Self::Committed => None,
             Self::Full => Some(StoreError::Full),
+            Self::Unknown => Some(StoreError::CommitUnknown),
             Self::Failed { operation, because } => {
                 Some(StoreError::Database { operation, source: sqlx::Error::Protocol(because) })
             }
@@ -47,10 +54,13 @@ trait Job: Send {
     fn answer(self: Box<Self>, fate: Fate);
 }
 
+/// What a job answers; the outer error is its panic, which goes on in the asker.
+type Outcome<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
+
 struct Asked<T, E, F> {
     work: Option<F>,
-    result: Option<Result<T, E>>,
-    answer: oneshot::Sender<Result<T, E>>,
+    result: Option<Outcome<T, E>>,
+    answer: oneshot::Sender<Outcome<T, E>>,
 }
 
 impl<T, E, F> Job for Asked<T, E, F>
@@ -62,8 +72,8 @@ where
     fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
         Box::pin(async move {
             let work = self.work.take().expect("a job is run once");
-            let result = work(tx).await;
-            let keep = result.is_ok();
+            let result = AssertUnwindSafe(async { work(tx).await }).catch_unwind().await;
+            let keep = matches!(result, Ok(Ok(_)));
             self.result = Some(result);
             keep
         })
@@ -72,10 +82,11 @@ where
     fn answer(self: Box<Self>, fate: Fate) {
         let told = match (self.result, fate.error()) {
             // What the job itself said is the better answer where it failed.
-            (Some(Err(error)), _) => Err(error),
-            (_, Some(error)) => Err(error.into()),
-            (Some(done), None) => done,
-            (None, None) => Err(StoreError::Broken.into()),
+            (Some(Err(panic)), _) => Err(panic),
+            (Some(Ok(Err(error))), _) => Ok(Err(error)),
+            (_, Some(error)) => Ok(Err(error.into())),
+            (Some(Ok(done)), None) => Ok(done),
+            (None, None) => Ok(Err(StoreError::Broken.into())),
         };
         // Nobody listens any more when the asker was dropped; the work stands all the same.
         let _ = self.answer.send(told);
@@ -84,6 +95,12 @@ where
 
 /// The most jobs that share a commit.
 const BATCH: usize = 256;
+
+/// Jobs after which the log is moved into the file.
+const CHECKPOINT_AFTER: usize = 500;
+
+/// Pages of the log after which readers are waited for, so that it begins anew.
+const LONG_LOG: i64 = 16_384;
 
 /// The way to SQLite's writer task.
 #[derive(Clone)]
@@ -116,11 +133,16 @@ impl SqliteWriter {
         let (answer, answered) = oneshot::channel();
         let job = Asked { work: Some(work), result: None, answer };
         self.jobs.send(Box::new(job)).await.map_err(|_| StoreError::Broken)?;
-        answered.await.map_err(|_| StoreError::Broken)?
+        match answered.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(StoreError::Broken.into()),
+        }
     }
 }
 
 async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<AtomicBool>) {
+    let mut since_checkpoint = 0;
     while let Some(first) = queue.recv().await {
         let mut batch = vec![first];
         while batch.len() < BATCH
@@ -128,19 +150,17 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<At
         {
             batch.push(job);
         }
-        tx.severe = None;
-        let outcome = run_batch(&mut tx, &mut batch).await;
-        if tx.severe == Some(Severe::Io) {
-            broken.store(true, Ordering::Release);
-        }
-        let fate = match outcome {
-            Ok(()) => Fate::Committed,
-            Err(_) if tx.severe == Some(Severe::Full) => Fate::Full,
-            Err(StoreError::Database { operation, source }) => Fate::Failed { operation, because: source.to_string() },
-            Err(other) => Fate::Failed { operation: "commit", because: other.to_string() },
-        };
+        let fate = run_batch(&mut tx, &mut batch).await;
+        // Said before the answers, so that whoever learns of a failed sync finds the store broken.
+        broken.fetch_or(tx.severe == Some(Severe::Io), Ordering::AcqRel);
+        since_checkpoint += batch.len();
         for job in batch {
             job.answer(fate.clone());
+        }
+        if since_checkpoint >= CHECKPOINT_AFTER && !broken.load(Ordering::Acquire) {
+            since_checkpoint = 0;
+            checkpoint(&mut tx).await;
+            broken.fetch_or(tx.severe == Some(Severe::Io), Ordering::AcqRel);
         }
         if broken.load(Ordering::Acquire) {
             return;
@@ -148,70 +168,135 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<At
     }
 }
 
-async fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let outcome = run_jobs(tx, batch).await;
-    if outcome.is_err() {
-        // SQLite has already rolled back after a severe failure; then this one fails, and nothing is lost by it.
-        let _ = execute!(tx, "roll back", "ROLLBACK");
+async fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Fate {
+    tx.severe = None;
+    let (at_commit, error) = match run_jobs(tx, batch).await {
+        Err(error) => (false, error),
+        Ok(()) => match execute!(tx, "commit", "COMMIT") {
+            Ok(_) => return Fate::Committed,
+            Err(error) => (true, error),
+        },
+    };
+    let severe = tx.severe.take();
+    // SQLite has already rolled back after a severe failure; then this one fails, and nothing is lost by it.
+    let _ = execute!(tx, "roll back", "ROLLBACK");
+    tx.severe = severe.or(tx.severe);
+    match (severe, error) {
+        (Some(Severe::Io), _) if at_commit => Fate::Unknown,
+        (Some(Severe::Full), _) => Fate::Full,
+        (_, StoreError::Database { operation, source }) => Fate::Failed { operation, because: source.to_string() },
+        (_, other) => Fate::Failed { operation: "write", because: other.to_string() },
     }
-    outcome
 }
 
 async fn run_jobs(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     execute!(tx, "begin a transaction", "BEGIN IMMEDIATE")?;
     for job in batch {
         execute!(tx, "set a savepoint", "SAVEPOINT job")?;
-        if !job.run(tx).await {
+        let keep = job.run(tx).await;
+        // A full disk or a failed write ends the batch: the savepoints are gone with the transaction.
+        tx.check_usable()?;
+        if !keep {
             execute!(tx, "go back to a savepoint", "ROLLBACK TO job")?;
         }
         execute!(tx, "release a savepoint", "RELEASE job")?;
     }
-    execute!(tx, "commit", "COMMIT")?;
     Ok(())
 }
 
-/// Runs a job in a transaction of PostgreSQL.
-pub(super) async fn write_pg<T, E, F>(pool: &PgPool, job: F) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
-{
-    let begun = pool.begin().await.map_err(|source| StoreError::database("begin a transaction", source))?;
-    let mut tx = Tx::new(Inner::PgWrite(begun));
-    let done = job(&mut tx).await?;
-    let id: Option<String> = on!(tx, "learn the transaction's id", |conn| {
-        sqlx::query_scalar("SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT)").fetch_one(&mut *conn).await
-    })?;
-    let Inner::PgWrite(open) = tx.inner else { return Ok(done) };
-    match open.commit().await {
-        Ok(()) => Ok(done),
-        Err(error) if error.as_database_error().is_some() => Err(StoreError::database("commit", error).into()),
-        Err(_) => match id {
-            None => Ok(done),
-            Some(id) => fate_of(pool, &id).await.map(|()| done).map_err(E::from),
-        },
+/// Moves the log into the file. A full disk is met again by the next write; a failed sync breaks the store.
+async fn checkpoint(tx: &mut Tx) {
+    tx.severe = None;
+    let passive = checkpoint_by(tx, "PRAGMA wal_checkpoint(PASSIVE)").await;
+    if passive.is_ok_and(|pages| pages > LONG_LOG) {
+        let _ = checkpoint_by(tx, "PRAGMA wal_checkpoint(RESTART)").await;
     }
 }
 
-/// Asks for the fate of a commit whose answer was lost: up to 20 tries over fresh connections.
-async fn fate_of(pool: &PgPool, id: &str) -> Result<(), StoreError> {
-    for _ in 0..20 {
-        let asked = sqlx::query_scalar::<_, Option<String>>("SELECT pg_xact_status(CAST($1 AS xid8))")
-            .bind(id)
-            .fetch_one(pool)
-            .await;
-        match asked.ok().flatten().as_deref() {
-            Some("committed") => return Ok(()),
-            Some("aborted") => {
-                let source = sqlx::Error::Protocol("the transaction was aborted when its connection was lost".into());
-                return Err(StoreError::Database { operation: "commit", source });
-            }
-            _ => {
-                #[expect(clippy::disallowed_methods, reason = "a driver's retry in running time, not a schedule")]
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-            }
-        }
+async fn checkpoint_by(tx: &mut Tx, pragma: &'static str) -> Result<i64, StoreError> {
+    let (_, pages, _): (i64, i64, i64) =
+        on!(tx, "move its log into its file", |conn| sqlx::query_as(pragma).fetch_one(&mut *conn).await)?;
+    Ok(pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sqlx::AssertSqlSafe;
+
+    use super::{super::Store, *};
+    use crate::{
+        keyring::Keyring,
+        store::{SqliteOptions, meta},
+    };
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("keywheel.db");
+        let store = Store::open_sqlite(&file, &SqliteOptions::default(), Arc::new(Keyring::new())).await;
+        (folder, store.expect("a store"))
     }
-    Err(StoreError::CommitUnknown)
+
+    async fn put(store: &Store, name: &'static str, value: &str) -> Result<(), StoreError> {
+        let value = value.to_owned();
+        store.write(move |tx| Box::pin(async move { meta::put(tx, name, &value).await })).await
+    }
+
+    /// The limit is one of the connection, so it is set over the writer's own.
+    async fn limit_pages(store: &Store, sql: String) -> i64 {
+        let limited = store.write(move |tx| {
+            Box::pin(async move {
+                on!(tx, "limit the file", |conn| {
+                    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await
+                })
+            })
+        });
+        let limited: Result<i64, StoreError> = limited.await;
+        limited.expect("limited")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_is_told_to_all_who_wait_and_got_over_when_there_is_room() {
+        let (_folder, store) = store().await;
+        let pages = limit_pages(&store, "PRAGMA page_count".to_owned()).await;
+        limit_pages(&store, format!("PRAGMA max_page_count = {}", pages + 20)).await;
+        put(&store, "small", "enough room").await.expect("there is room for this");
+        let big = "x".repeat(300_000);
+        let mut jobs = tokio::task::JoinSet::new();
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let (store, big) = (store.clone(), big.clone());
+            jobs.spawn(async move { put(&store, name, &big).await });
+        }
+        for told in jobs.join_all().await {
+            assert!(matches!(told, Err(StoreError::Full)), "{told:?}");
+        }
+        let mut tx = store.read().await.expect("a connection");
+        assert_eq!(meta::find(&mut tx, "small").await.expect("read").as_deref(), Some("enough room"));
+        assert_eq!(meta::find(&mut tx, "a").await.expect("read"), None);
+        assert!(!store.is_broken());
+        limit_pages(&store, "PRAGMA max_page_count = 1000000".to_owned()).await;
+        put(&store, "a", &big).await.expect("there is room again");
+        assert_eq!(meta::find(&mut tx, "a").await.expect("read"), Some(big));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_goes_on_after_a_full_disk_writes_nothing_more() {
+        let (_folder, store) = store().await;
+        let pages = limit_pages(&store, "PRAGMA page_count".to_owned()).await;
+        limit_pages(&store, format!("PRAGMA max_page_count = {}", pages + 20)).await;
+        let deaf: Result<(), StoreError> = store
+            .write(|tx| {
+                Box::pin(async move {
+                    let full = meta::put(tx, "big", &"x".repeat(300_000)).await;
+                    assert!(matches!(full, Err(StoreError::Full)));
+                    let _ = meta::put(tx, "after", "the failure").await;
+                    Ok(())
+                })
+            })
+            .await;
+        assert!(matches!(deaf, Err(StoreError::Full)), "{deaf:?}");
+        let mut tx = store.read().await.expect("a connection");
+        assert_eq!(meta::find(&mut tx, "after").await.expect("read"), None);
+    }
 }

@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod events;
 mod journal;
 pub mod keys;
+pub mod occurrences;
 pub mod plan;
 pub mod resolve;
 pub mod rotate;

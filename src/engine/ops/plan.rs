@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{asked::Asked, schedules::Walk, wire::Moment};
 use crate::{
@@ -22,8 +22,9 @@ const FIRES: usize = 20_000;
 const PAGE: i64 = 500;
 
 /// What the plan is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct AskPlan {
     /// How many days ahead, 1 to 3,660.
     pub days: u32,

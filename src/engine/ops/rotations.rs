@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asked::{Asked, conflict, read_name},
@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// Which rotations to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct ListRotations {
     /// Those of this secret alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,7 +171,7 @@ pub async fn show(engine: &Arc<Engine>, actor: &Actor, id: &str) -> Result<Rotat
 }
 
 impl Asked {
-    async fn name_of(&self, tx: &mut Tx, id: &SecretId) -> Result<String, Trouble> {
+    pub(super) async fn name_of(&self, tx: &mut Tx, id: &SecretId) -> Result<String, Trouble> {
         let found = secret::find(tx, self.keyring(), self.tenant(), id).await?;
         Ok(found.map_or_else(|| id.to_string(), |secret| secret.name.to_string()))
     }

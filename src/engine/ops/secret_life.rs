@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asked::{Asked, conflict, refuse_in_rotation},
@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// How a secret is deleted.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct DeleteSecret {
     /// Whether a managed secret is let go: its account stays at the target with its present value, and nothing
     /// rotates it any more.
@@ -43,6 +44,17 @@ pub struct SecretDeleted {
     pub name: String,
     /// Until when it can be brought back.
     pub recoverable_until: Moment,
+}
+
+/// What is brought back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UndeleteSecret {
+    /// The version, by number or id; the whole secret if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why.
+    pub reason: String,
 }
 
 /// What is destroyed for good.
@@ -121,22 +133,16 @@ impl Asked {
 }
 
 /// Brings a deleted secret back, or one deleted version of it. Errors: `not-deleted`, `recovery-over`.
-pub async fn undelete(
-    engine: &Arc<Engine>,
-    actor: &Actor,
-    name: &str,
-    which: Option<String>,
-    reason: String,
-) -> Result<(), Trouble> {
+pub async fn undelete(engine: &Arc<Engine>, actor: &Actor, name: &str, request: UndeleteSecret) -> Result<(), Trouble> {
     let name = name.to_owned();
     let asked = Asked::new(engine, actor);
     asked
         .write(move |asked, tx| {
             Box::pin(async move {
                 let found = asked.lock_secret(tx, &name).await?;
-                match which {
-                    Some(which) => asked.undelete_version(tx, &found, &which, &reason).await,
-                    None => asked.undelete_secret(tx, found, &reason).await,
+                match &request.version {
+                    Some(which) => asked.undelete_version(tx, &found, which, &request.reason).await,
+                    None => asked.undelete_secret(tx, found, &request.reason).await,
                 }
             })
         })

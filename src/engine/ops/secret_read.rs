@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asked::{Asked, refuse_deleted},
@@ -36,8 +36,9 @@ pub struct SecretValue {
 }
 
 /// Which secrets to list.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct ListSecrets {
     /// What their names begin with.
     pub prefix: String,
@@ -302,13 +303,4 @@ pub async fn history(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<
         versions: versions.iter().map(VersionView::from).collect(),
         events: events.iter().map(EventView::from).collect(),
     })
-}
-
-/// Lists the newest occurrences of a secret, newest first: up to 200 of them. Errors: `not-found`.
-pub async fn occurrences(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<Vec<OccurrenceView>, Trouble> {
-    let asked = Asked::new(engine, actor);
-    let mut tx = engine.store.read().await?;
-    let found = asked.load_secret(&mut tx, name).await?;
-    let listed = occurrence::list(&mut tx, asked.tenant(), &found.id, 200).await?;
-    Ok(listed.iter().map(OccurrenceView::from).collect())
 }

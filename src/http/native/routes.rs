@@ -2,10 +2,23 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{backup, events, keys, status};
+use super::{
+    adopt, backup, deliveries, events, keys, rotations, schedules, secrets, status, targets, values,
+};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.
 pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().merge(backup::routes()).merge(events::routes()).merge(keys::routes()).merge(status::routes())
+    OpenApiRouter::new()
+        .merge(backup::routes())
+        .merge(keys::routes())
+        .merge(events::routes())
+        .merge(status::routes())
+        .merge(targets::routes())
+        .merge(secrets::routes())
+        .merge(values::routes())
+        .merge(deliveries::routes())
+        .merge(schedules::routes())
+        .merge(adopt::routes())
+        .merge(rotations::routes())
 }

@@ -7,8 +7,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use super::super::{md5, scram};
 use super::{Login, WireError, frame::Outgoing};
-use crate::postgres::{md5, scram};
 
 /// The most rounds that a server may ask for; a minute's worth of work must not come from a packet.
 const MOST_ROUNDS: u32 = 4_000_000;

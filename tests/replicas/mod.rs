@@ -1,0 +1,4 @@
+//! Several engines on one store of PostgreSQL.
+
+mod many;
+mod world;

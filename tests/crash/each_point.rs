@@ -5,7 +5,7 @@ mod proofs {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use anyhow::{Context, Result, ensure};
-    use tokio::task::JoinSet;
+    use futures_util::future::try_join_all;
 
     use super::super::points::{Stop, Walk, sampled, stops};
     use crate::support::proof::{Proof, count};
@@ -60,25 +60,17 @@ mod proofs {
 
     /// Shares the stops among the walkers; answers how many were killed at.
     async fn walk(walkers: Vec<Walk>, stops: &[Stop]) -> Result<u64> {
-        let left = Arc::new(Mutex::new(VecDeque::from(stops.to_vec())));
-        let mut walking = JoinSet::new();
-        for mut walk in walkers {
-            let left = Arc::clone(&left);
-            walking.spawn(async move {
-                let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let mut killed = 0;
-                while let Some(stop) = next() {
-                    kill_at(&mut walk, &stop).await?;
-                    killed += 1;
-                }
-                anyhow::Ok(killed)
-            });
-        }
-        let mut killed = 0;
-        while let Some(walked) = walking.join_next().await {
-            killed += walked.context("a walker")??;
-        }
-        Ok(killed)
+        let left = Mutex::new(VecDeque::from(stops.to_vec()));
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let walking = walkers.into_iter().map(async |mut walk: Walk| {
+            let mut killed = 0;
+            while let Some(stop) = next() {
+                kill_at(&mut walk, &stop).await?;
+                killed += 1;
+            }
+            anyhow::Ok(killed)
+        });
+        Ok(try_join_all(walking).await?.into_iter().sum())
     }
 
     /// In the test run a sample of the writes within each transaction, in the deep one all of them; syncs and what is

@@ -6,7 +6,7 @@ mod proofs {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use anyhow::{Context, Result, ensure};
-    use tokio::task::JoinSet;
+    use futures_util::future::try_join_all;
 
     use crate::support::proof::{Proof, count};
     use crate::support::proxy::{Counted, Direction, Exchange, Mode, Proxy};
@@ -122,25 +122,18 @@ mod proofs {
             cuts.extend(borders);
         }
         let owed = cuts.len() as u64;
-        let left = Arc::new(Mutex::new(VecDeque::from(cuts)));
-        let mut cutting = JoinSet::new();
-        for line in lines {
-            let left = Arc::clone(&left);
-            cutting.spawn(async move {
-                let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let mut done = 0;
-                while let Some(cut) = next() {
-                    line.cut(&cut).await.with_context(|| format!("{cut:?}\n{}", line.scene.daemon.stderr()))?;
-                    done += 1;
-                }
-                line.scene.settle_and_prove().await?;
-                anyhow::Ok(done)
-            });
-        }
-        let mut done = 0;
-        while let Some(one) = cutting.join_next().await {
-            done += one.context("a line")??;
-        }
+        let left = Mutex::new(VecDeque::from(cuts));
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let cutting = lines.into_iter().map(async |line: Line| {
+            let mut done = 0;
+            while let Some(cut) = next() {
+                line.cut(&cut).await.with_context(|| format!("{cut:?}\n{}", line.scene.daemon.stderr()))?;
+                done += 1;
+            }
+            line.scene.settle_and_prove().await?;
+            anyhow::Ok(done)
+        });
+        let done: u64 = try_join_all(cutting).await?.into_iter().sum();
         proof.end(done, owed)
     }
 }

@@ -5,6 +5,7 @@ mod crash;
 mod engine;
 mod house;
 mod keyring;
+mod network;
 mod postgres;
 mod replicas;
 mod schedule;

@@ -2,4 +2,5 @@
 
 mod each_point;
 mod points;
+mod sigterm;
 mod whole;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::support::preload::{Faults, When};
+use crate::support::random::Sampler;
 use crate::support::recording::Point;
 use crate::support::scene::{SETTLING, Scene};
 use crate::support::wait::eventually;
@@ -16,9 +17,10 @@ const STILL: Duration = Duration::from_millis(250);
 /// A daemon whose data directory is kept as it was before the rotation.
 pub(super) struct Walk {
     pub(super) scene: Scene,
-    /// The secret, and the role when it has one alone.
+    /// The secret.
     name: String,
-    is_single: bool,
+    /// The passwords that roles had before the rotation.
+    before: Vec<(String, &'static str)>,
     pub(super) faults: Faults,
 }
 
@@ -31,13 +33,13 @@ pub(super) struct Stop {
 
 impl Walk {
     /// Stops the daemon of a scene with one adopted account, and keeps its data.
-    pub(super) async fn begin(mut scene: Scene, name: &str, is_single: bool) -> Result<Self> {
+    pub(super) async fn begin(mut scene: Scene, name: &str, before: Vec<(String, &'static str)>) -> Result<Self> {
         ensure!(scene.daemon.terminate().await?.success(), "the daemon did not end well");
         scene.daemon.keep_data()?;
         let folder = scene.daemon.folder().join("faults");
         std::fs::create_dir(&folder).context("make a folder")?;
         let faults = Faults::new(&folder).store(&scene.daemon.store()).peer(scene.address());
-        Ok(Self { scene, name: name.to_owned(), is_single, faults })
+        Ok(Self { scene, name: name.to_owned(), before, faults })
     }
 
     /// Puts store and target back and starts the daemon under a plan of faults that is not armed yet.
@@ -47,8 +49,8 @@ impl Walk {
             self.scene.daemon.kill9().await?;
         }
         self.scene.daemon.put_data_back()?;
-        if self.is_single {
-            self.scene.reset_single(&self.name);
+        for (role, password) in &self.before {
+            self.scene.server.sql(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'"));
         }
         faults.forget();
         self.scene.daemon.set_envs(faults.env()?);
@@ -144,4 +146,23 @@ pub(super) fn stops(points: &[Point]) -> Vec<Stop> {
     }
     stops.dedup();
     stops
+}
+
+/// How many of the writes between two syncs are stops of the test run, beside the first and the last.
+const WRITES_PER_SYNC: usize = 1;
+
+/// The stops of a test run: all but some of the writes that a transaction makes before its sync.
+pub(super) fn sampled(points: &[Point], seed: u64) -> Vec<Stop> {
+    let mut sampler = Sampler::new(seed);
+    let mut chosen: Vec<Point> = Vec::new();
+    for run in points.chunk_by(|one, next| one.kind == "write" && next.kind == "write") {
+        if let [first, inner @ .., last] = run {
+            chosen.push(first.clone());
+            chosen.extend(sampler.some(inner, WRITES_PER_SYNC));
+            chosen.push(last.clone());
+        } else {
+            chosen.extend_from_slice(run);
+        }
+    }
+    stops(&chosen)
 }

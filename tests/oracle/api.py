@@ -47,15 +47,12 @@ class Api:
             raise Refused(answer.status, path, body)
         return json.loads(body)
 
-    def items(self, path, **query):
+    def items(self, path, key="items", by="after", **query):
         """Every item of a list, page by page."""
         cursor = None
         while True:
-            page = self.get(path, after=cursor, **query)
-            if isinstance(page, list):
-                yield from page
-                return
-            yield from page["items"]
+            page = self.get(path, **{by: cursor}, **query)
+            yield from page[key]
             cursor = page.get("next")
             if not cursor:
                 return
@@ -66,11 +63,11 @@ class Api:
         return urllib.parse.quote(name, safe="")
 
     def secrets(self):
-        for item in self.items("/secrets", limit=1000):
+        for item in self.items("/secrets", key="secrets", limit=1000):
             yield self.get("/secrets/" + self.segment(item["name"]))
 
     def versions(self, name):
-        return self.get(f"/secrets/{self.segment(name)}/history")["versions"]
+        return list(self.items(f"/secrets/{self.segment(name)}/versions"))
 
     def fields(self, name, version):
         """The fields of one stored version, or None where the value is gone for good."""
@@ -83,9 +80,9 @@ class Api:
         return answer.get("value", answer)
 
     def rotations(self, name):
-        for item in self.items("/rotations", secret=name, limit=1000):
+        for item in self.items("/rotations", by="before", secret=name, limit=1000):
             shown = self.get("/rotations/" + item["id"])
             yield {**shown, "events": shown["timeline"]}
 
     def occurrences(self, name):
-        return list(self.items(f"/secrets/{self.segment(name)}/occurrences"))
+        return list(self.items("/occurrences", secret=name, limit=1000))

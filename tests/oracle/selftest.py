@@ -142,15 +142,16 @@ class FakeApi(http.server.BaseHTTPRequestHandler):
         secret = {"name": "app/db", "target": "pg", "settings": {"role": "app"},
                   "schedule": {"next_due_at": "2030-01-01T00:00:00Z"}, "alerts": []}
         if path == "/secrets":
-            return {"items": [{"name": "app/db"}], "next": None} if "after" in query else {"items": [], "next": "x"}
+            is_last = "after" in query
+            return {"secrets": [{"name": "app/db"}] if is_last else [], "next": None if is_last else "a"}
         if path == "/secrets/app%2Fdb":
             return secret
-        if path == "/secrets/app%2Fdb/history":
+        if path == "/secrets/app%2Fdb/versions":
             versions = [("v1", 1, "previous"), ("v2", 2, "current")]
-            return {"versions": [{"id": id, "number": number, "stage": stage} for id, number, stage in versions]}
+            return {"items": [{"id": id, "number": number, "stage": stage} for id, number, stage in versions]}
         if path == "/secrets/app%2Fdb/value":
             return {"value": {"password": self.passwords[query["version"][0]]}}
-        return {"items": []} if path in ("/rotations", "/secrets/app%2Fdb/occurrences") else None
+        return {"items": []} if path in ("/rotations", "/occurrences") else None
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)

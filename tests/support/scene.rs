@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::daemon::Daemon;
 use super::oracle::{self, Verdict};
 use super::postgres::{ADMIN_PASSWORD, PostgresServer};
+use super::proxy::Proxy;
 
 /// A daemon that does nothing by itself but what was asked for: no probes, no long sleeps, no ballast.
 pub(crate) const QUIET: &str = "[engine]\nlongest_sleep = \"1s\"\nprobe_every = \"off\"\nballast = \"0\"\n\
@@ -17,6 +18,9 @@ pub(crate) const QUIET: &str = "[engine]\nlongest_sleep = \"1s\"\nprobe_every = 
 
 /// The value that accounts are adopted with.
 pub(crate) const FIRST: &str = "first-password-7d1e";
+
+/// The password of a second role before its first turn.
+pub(crate) const STALE: &str = "stale-password-90c2";
 
 /// How long a rotation may take to come to its end after whatever happened.
 pub(crate) const SETTLING: Duration = Duration::from_secs(50);
@@ -36,6 +40,14 @@ pub(crate) async fn start_server() -> Result<Arc<PostgresServer>> {
 }
 
 impl Scene {
+    /// A server, a proxy before it, and a daemon that reaches the target `pg` through the proxy.
+    pub(crate) async fn behind_proxy(config: &str) -> Result<(Self, Proxy)> {
+        let server = start_server().await?;
+        let proxy = Proxy::start((Ipv4Addr::LOCALHOST, server.port()).into()).await?;
+        let port = proxy.address().port();
+        Ok((Self::before(server, port, config).await?, proxy))
+    }
+
     /// A server and a daemon with the target `pg`; no account yet.
     pub(crate) async fn start(config: &str) -> Result<Self> {
         let server = start_server().await?;
@@ -71,12 +83,29 @@ impl Scene {
         self.adopt("pg", role, settings, role).await.map(drop)
     }
 
+    /// Makes a login role and adopts it as the admin of a target of its own, named as the role.
+    pub(crate) async fn adopt_self_managed(&self, role: &str, port: u16) -> Result<()> {
+        self.server.sql(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{FIRST}'"));
+        self.daemon.put_secret(role, json!({ "username": role, "password": FIRST })).await?;
+        let settings = json!({ "host": "127.0.0.1", "port": port, "connect_timeout": "3s" });
+        self.daemon.put_target(role, settings, role).await?;
+        let settings = json!({ "strategy": "single", "role": role, "self_managed": true });
+        self.adopt(role, role, settings, role).await.map(drop)
+    }
+
+    /// Whether psql gets in with the value that is served.
+    pub(crate) async fn served_logs_in(&self, name: &str) -> Result<bool> {
+        let value = self.daemon.value_of(name, "").await?;
+        let field = |key: &str| value[key].as_str().with_context(|| format!("a value without `{key}`"));
+        Ok(self.server.accepts(field("username")?, field("password")?))
+    }
+
     /// Makes two login roles below an owner and adopts the first by strategy `alternate`, without an overlap.
     pub(crate) async fn adopt_alternate(&self, name: &str) -> Result<()> {
         let (first, second, owner) = (format!("{name}_a"), format!("{name}_b"), format!("{name}_owner"));
         self.server.sql(&format!(
             "CREATE ROLE {owner}; CREATE ROLE {first} LOGIN PASSWORD '{FIRST}' IN ROLE {owner}; \
-             CREATE ROLE {second} LOGIN PASSWORD 'stale-password' IN ROLE {owner}"
+             CREATE ROLE {second} LOGIN PASSWORD '{STALE}' IN ROLE {owner}"
         ));
         let settings = json!({ "strategy": "alternate", "roles": [first, second], "owner": owner });
         self.adopt("pg", name, settings, &first).await.map(drop)
@@ -89,11 +118,6 @@ impl Scene {
             "acknowledge": ACKNOWLEDGED, "about": { "overlap": "0s" },
         });
         self.daemon.adopt(name, &body).await
-    }
-
-    /// Gives the role of a single account its first password back, beside the kept data.
-    pub(crate) fn reset_single(&self, role: &str) {
-        self.server.sql(&format!("ALTER ROLE \"{role}\" PASSWORD '{FIRST}'"));
     }
 
     /// The oracle's word on a daemon at rest.
@@ -119,4 +143,4 @@ impl Scene {
 }
 
 /// What an account without overlap and without a delivery gives up.
-pub(crate) const ACKNOWLEDGED: &[&str] = &["no-overlap", "no-delivery", "self-managed"];
+pub(crate) const ACKNOWLEDGED: &[&str] = &["no-overlap", "no-delivery", "self-managed-no-second-admin"];

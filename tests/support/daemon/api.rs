@@ -30,7 +30,7 @@ impl Daemon {
 
     /// Puts an unmanaged secret.
     pub(crate) async fn put_secret(&self, name: &str, value: Value) -> Result<Value> {
-        self.ask("PUT", &format!("/secrets/{}", segment(name)), Some(&json!({ "value": value }))).await
+        self.ask("PUT", &format!("/secrets/{}/value", segment(name)), Some(&json!({ "value": value }))).await
     }
 
     /// Puts a PostgreSQL target whose admin is the secret `admin`.
@@ -47,7 +47,7 @@ impl Daemon {
     /// Asks for a rotation of each name.
     pub(crate) async fn rotate(&self, names: &[&str]) -> Result<Value> {
         let body = json!({ "names": names, "acknowledge": ["cuts-overlap"] });
-        self.ask("POST", "/rotations", Some(&body)).await
+        self.ask("POST", "/rotate", Some(&body)).await
     }
 
     /// All that is shown of a secret.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use keywheel_contract::Overlap;
 
 use super::{
     Engine, Trouble,
@@ -91,7 +92,8 @@ impl Engine {
         let now = self.now();
         let mut secret = subject.secret.clone();
         let number = secret.next_number;
-        let mut written = self.restage(tx, &subject, id, number).await?;
+        let overlap_us = self.overlap_us(&subject, running);
+        let mut written = self.restage(tx, &subject, id, number, overlap_us).await?;
         secret.next_number += 1;
         secret.rotation = None;
         secret.expires_at = same_life_again(&subject, now);
@@ -123,6 +125,16 @@ impl Engine {
         Ok(())
     }
 
+    /// How long the version before stays valid: not at all where the target can hold only one.
+    fn overlap_us(&self, subject: &Subject, running: &Running) -> i64 {
+        let planned = &running.fold.planned;
+        let target = subject.target.as_ref().map_or(&serde_json::Value::Null, |target| &target.settings);
+        let declared =
+            self.rotators.find(&planned.rotator).ok().and_then(|r| r.declare(target, &planned.settings).ok());
+        let has_none = declared.is_some_and(|declared| declared.overlap == Overlap::None);
+        if has_none { 0 } else { subject.secret.overlap_us }
+    }
+
     /// Moves the versions to their stages: the published one current, the one before previous, the rest retired.
     async fn restage(
         &self,
@@ -130,6 +142,7 @@ impl Engine {
         subject: &Subject,
         id: &VersionId,
         number: i64,
+        overlap_us: i64,
     ) -> Result<Vec<Written>, StoreError> {
         let now = self.now();
         let mut written = Vec::new();
@@ -143,7 +156,7 @@ impl Engine {
                 }
                 Stage::Current => {
                     version.stage = Stage::Previous;
-                    version.retire_at = Some(from_micros(micros(now).saturating_add(subject.secret.overlap_us)));
+                    version.retire_at = Some(from_micros(micros(now).saturating_add(overlap_us)));
                 }
                 Stage::Candidate => {
                     version.stage = Stage::Retired;

@@ -1,4 +1,5 @@
 //! The engine on a real store, with doubles as targets.
 
+mod asking;
 mod rotation;
 mod world;

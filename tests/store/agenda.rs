@@ -147,9 +147,8 @@ async fn renewal_keeps_a_claim_and_cannot_bring_back_one_that_ended(world: World
     let claimed = claim(&world, &asking).await;
     let renew = async |asking: &Asking| {
         let asking = asking.clone();
-        let renewed = world.write(move |tx| {
-            Box::pin(async move { agenda::renew(tx, &asking.holder, LENGTH, asking.boot).await })
-        });
+        let renewed = world
+            .write(move |tx| Box::pin(async move { agenda::renew(tx, &asking.holder, LENGTH, asking.boot).await }));
         renewed.await.expect("renewed")
     };
     assert_eq!(renew(&asking).await, [("s".to_owned(), claimed[0].fence)]);

@@ -7,14 +7,22 @@ use ring::digest;
 
 use super::world::{Rows, World, mint, on_both_engines, open};
 
-on_both_engines!(a_schema_newer_than_the_binary_is_refused, an_edited_migration_is_refused, opening_again_keeps_the_rows);
+on_both_engines!(
+    a_schema_newer_than_the_binary_is_refused,
+    an_edited_migration_is_refused,
+    opening_again_keeps_the_rows
+);
 
 const GOLDEN: &str = include_str!("../golden/migrations.txt");
 
 fn texts(engine: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
     let files = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
-    files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))).collect()
+    files
+        .map(|path| {
+            (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))
+        })
+        .collect()
 }
 
 #[test]
@@ -57,7 +65,8 @@ async fn both_schemas_of_sqlite_and_postgres_have_the_same_columns() {
     assert_eq!(one, other);
     assert!(one.len() > 100, "{}", one.len());
     let indexes = |sql| async move { sql };
-    let of_sqlite = indexes("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name").await;
+    let of_sqlite =
+        indexes("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name").await;
     let of_postgres = "SELECT CAST(indexname AS TEXT) FROM pg_indexes WHERE schemaname = 'public'
          AND indexname NOT LIKE '%\\_pkey' AND indexname NOT LIKE '%\\_key' ORDER BY indexname COLLATE \"C\"";
     assert_eq!(sqlite.texts(of_sqlite).await, postgres.texts(of_postgres).await);
@@ -93,7 +102,8 @@ async fn opening_again_keeps_the_rows(world: World) {
 
 /// The statements of a migration, cut at semicolons outside comments.
 fn statements(text: &str) -> Vec<String> {
-    let plain: String = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let plain: String =
+        text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     plain.split(';').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 

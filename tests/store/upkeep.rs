@@ -7,13 +7,28 @@ on_both_engines!(frequent_questions_are_answered_by_indexes);
 /// Questions that are asked per rotation or per round, and the index that must answer them.
 const QUESTIONS: [(&str, &str); 9] = [
     ("SELECT due_at FROM agenda WHERE due_at IS NOT NULL AND due_at <= 5 ORDER BY due_at LIMIT 64", "agenda_due"),
-    ("SELECT subject FROM agenda WHERE lane = 'a' AND due_at IS NOT NULL AND due_at > 1 AND due_at <= 5", "agenda_by_lane"),
+    (
+        "SELECT subject FROM agenda WHERE lane = 'a' AND due_at IS NOT NULL AND due_at > 1 AND due_at <= 5",
+        "agenda_by_lane",
+    ),
     ("SELECT subject FROM agenda WHERE holder = 'hld_1'", "agenda_claimed"),
-    ("SELECT id FROM version WHERE secret_id = 's' AND tenant_id = 't' AND (stage <> 'retired' OR retired_at IS NULL) ORDER BY id", "version_live"),
+    (
+        "SELECT id FROM version WHERE secret_id = 's' AND tenant_id = 't' AND (stage <> 'retired' OR retired_at IS NULL) ORDER BY id",
+        "version_live",
+    ),
     ("SELECT id FROM version WHERE tenant_id = 't' AND key_id < 'k' ORDER BY key_id, id LIMIT 50", "version_by_key"),
-    ("SELECT id FROM occurrence WHERE secret_id = 's' AND tenant_id = 't' AND ended_at IS NULL ORDER BY id", "occurrence_open"),
-    ("SELECT id FROM occurrence WHERE secret_id = 's' AND tenant_id = 't' ORDER BY id DESC LIMIT 5", "occurrence_by_secret"),
-    ("SELECT id FROM rotation WHERE tenant_id = 't' AND secret_id = 's' AND id < '~' ORDER BY id DESC LIMIT 5", "rotation_by_secret"),
+    (
+        "SELECT id FROM occurrence WHERE secret_id = 's' AND tenant_id = 't' AND ended_at IS NULL ORDER BY id",
+        "occurrence_open",
+    ),
+    (
+        "SELECT id FROM occurrence WHERE secret_id = 's' AND tenant_id = 't' ORDER BY id DESC LIMIT 5",
+        "occurrence_by_secret",
+    ),
+    (
+        "SELECT id FROM rotation WHERE tenant_id = 't' AND secret_id = 's' AND id < '~' ORDER BY id DESC LIMIT 5",
+        "rotation_by_secret",
+    ),
     ("SELECT seq FROM event WHERE rotation_id = 'r' AND tenant_id = 't' ORDER BY seq", "event_by_rotation"),
 ];
 

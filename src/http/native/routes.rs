@@ -2,9 +2,7 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{
-    adopt, backup, deliveries, events, keys, rotations, schedules, secrets, status, targets, values,
-};
+use super::{adopt, backup, deliveries, events, keys, rotations, schedules, secrets, status, targets, values};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.

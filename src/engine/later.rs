@@ -93,7 +93,7 @@ impl Runner {
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        Ok(Then::Rest)
     }
 
     /// Tries the current value. A refusal is told, not overwritten.

@@ -56,7 +56,7 @@ impl Runner {
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        Ok(Then::Rest)
     }
 
     /// Ends a rotation that changed nothing; its occurrences are tried again, or fail.

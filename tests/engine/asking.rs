@@ -11,7 +11,7 @@ use keywheel::{
             deliveries::{self, PutDelivery},
             plan::{self, AskPlan},
             resolve::{self, ResolveRotation},
-            rotate::{self, Outcome, RequestRotation},
+            rotate::{self, RequestRotation},
             rotations::{self, ListRotations, Wish},
             schedules::{self, Pause, SetSchedule},
             secret_life::{self, DeleteSecret, DestroySecret, UndeleteSecret},

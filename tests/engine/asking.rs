@@ -16,7 +16,7 @@ use keywheel::{
             schedules::{self, Pause, SetSchedule},
             secret_life::{self, DeleteSecret, DestroySecret, UndeleteSecret},
             secret_read::{self, ListSecrets},
-            secrets::{self, About, PutSecret},
+            secrets::{self, About, EditSecret, PutSecret},
             targets::{self, PutTarget},
             wire::{Fields, Password},
         },
@@ -191,6 +191,10 @@ async fn an_account_is_adopted_when_its_value_logs_in_and_promises_are_acknowled
     let given = AdoptSecret { acknowledge: codes(&["no-overlap", "no-delivery"]), ..request };
     let adopted = adopt::adopt(engine, &me, "app", given).await.expect("adopted");
     assert_eq!((adopted.version, adopted.identity.as_str()), (Some(1), "app"));
+    assert_eq!(secret_read::show(engine, &me, "app").await.expect("shown").overlap_seconds, 0);
+    let about = About { overlap: Some("1h".to_owned()), ..About::default() };
+    let impossible = secrets::edit(engine, &me, "app", EditSecret { about, reason: String::new() }).await;
+    assert_eq!(code(impossible), "overlap-impossible");
     assert_eq!(world.fake.calls_of_all(Operation::Apply), 0);
     assert_eq!(code(secrets::put(engine, &me, "app", value("x")).await), "secret-managed");
     assert_eq!(code(targets::delete(engine, &me, "one", String::new()).await), "target-in-use");

@@ -19,19 +19,30 @@ use crate::{
 /// How long the loop waits after the store has failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
+/// A step of the wall clock back by more than this, in microseconds, is looked after.
+const SET_BACK: i64 = 60_000_000;
+
 /// The most rows that one round claims.
 const ROUND: usize = 64;
 
 impl Engine {
     /// Runs until it is asked to stop; then waits until every task has come to a step's border.
     pub async fn run(self: Arc<Self>) {
-        let renewer = tokio::spawn(Arc::clone(&self).renew());
+        // In a set, so that it ends with this future.
+        let mut renewer = JoinSet::new();
+        renewer.spawn(Arc::clone(&self).renew());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
         }
+        self.pull_plans_from_the_future().await;
+        let mut ahead = self.wall_ahead_of_boot();
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() {
+            let was_ahead = std::mem::replace(&mut ahead, self.wall_ahead_of_boot());
+            if ahead < was_ahead - SET_BACK {
+                self.pull_plans_from_the_future().await;
+            }
             while tasks.try_join_next().is_some() {}
             let wait = match self.round(&mut tasks).await {
                 Ok(wait) => wait,
@@ -50,7 +61,7 @@ impl Engine {
             }
         }
         while tasks.join_next().await.is_some() {}
-        renewer.abort();
+        renewer.shutdown().await;
     }
 
     /// Asks the loop to stop.
@@ -61,6 +72,12 @@ impl Engine {
     /// Whether no claim is held.
     pub fn is_idle(&self) -> bool {
         self.claims.is_empty()
+    }
+
+    /// By how many microseconds the wall clock is ahead of the time since the machine's start: it changes when the
+    /// wall clock is set.
+    fn wall_ahead_of_boot(&self) -> i64 {
+        micros(self.now()) - i64::try_from(self.clock.boot().as_micros()).unwrap_or(i64::MAX / 2)
     }
 
     async fn void_claims_of_earlier_lives(&self) {

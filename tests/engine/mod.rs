@@ -1,4 +1,11 @@
 //! The engine on a real store, with doubles as targets.
 
+mod clock;
+mod joined;
+mod missed;
 mod rotation;
+mod steps;
+mod still;
+mod watched;
 mod world;
+mod year;

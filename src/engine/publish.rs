@@ -44,13 +44,19 @@ impl Runner {
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                    let Some(mut subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
                         return Err(StoreError::Stale { what: "secret" }.into());
                     };
                     // What an operator asked for since the rotation was loaded stands in its journal alone.
                     let running = subject.running.clone().unwrap_or(running);
                     if running.fold.rollback.is_some() {
                         return Ok(());
+                    }
+                    // A fire that came due while the rotation ran joins it: the plan is made anew below.
+                    if engine.record_fire(tx, &subject).await?
+                        && let Some(fired) = load(tx, engine.keyring(), &claim.tenant, &secret).await?
+                    {
+                        subject = fired;
                     }
                     engine.publish_version(tx, subject, &running, &of, &id, verified).await
                 })

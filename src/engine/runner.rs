@@ -146,6 +146,7 @@ impl Runner {
     async fn perform(&self, subject: &Subject, work: Work) -> Result<Then, RunError> {
         match work {
             Work::Fire => self.fire().await,
+            Work::Replan => self.replan().await,
             Work::Start => self.start(subject).await,
             Work::Step(next) => self.step(subject, next).await,
             Work::Deliver(id) => self.deliver(subject, &id).await,

@@ -6,7 +6,9 @@ use crate::{
     keyring::Keyring,
     model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version},
     rotation::{Recorded, Rotation, fold},
-    store::{StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version},
+    store::{
+        StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version,
+    },
 };
 
 /// A rotation that runs.

@@ -17,11 +17,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{
-    StoreError, Tx, migrate, postgres,
-    tx::Inner,
-    writer::SqliteWriter,
-};
+use super::{StoreError, Tx, migrate, postgres, tx::Inner, writer::SqliteWriter};
 use crate::keyring::Keyring;
 
 /// How SQLite's file is opened.

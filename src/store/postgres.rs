@@ -87,10 +87,8 @@ async fn is_committed(pool: &PgPool, open: &Open) -> Result<bool, StoreError> {
 /// Asks once, over a connection of its own: those of the pool may be cut as well. `None` while it is not settled.
 async fn ask(pool: &PgPool, open: &Open) -> Result<Option<bool>, sqlx::Error> {
     let mut conn = PgConnection::connect_with(&pool.connect_options()).await?;
-    let status: Option<String> = sqlx::query_scalar("SELECT pg_xact_status(CAST($1 AS xid8))")
-        .bind(&open.id)
-        .fetch_one(&mut conn)
-        .await?;
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT pg_xact_status(CAST($1 AS xid8))").bind(&open.id).fetch_one(&mut conn).await?;
     let settled = match status.as_deref() {
         Some("committed") => Some(true),
         Some("aborted") => Some(false),

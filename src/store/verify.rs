@@ -9,15 +9,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Store, StoreError, Tx, Written,
-    event::EventRow,
-    integrity::MacRow,
-    read_audit::Row as ReadRow,
-    schedule::Row as ScheduleRow,
-    secret::SecretRow,
-    target::TargetRow,
-    tx::on,
-    version::VersionRow,
+    Store, StoreError, Tx, Written, event::EventRow, integrity::MacRow, read_audit::Row as ReadRow,
+    schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on, version::VersionRow,
 };
 use crate::keyring::Keyring;
 
@@ -40,7 +33,8 @@ pub struct Finding {
 
 /// Verifies every row of every tenant.
 pub async fn verify_all(store: &Store) -> Result<Vec<Finding>, StoreError> {
-    let mut walk = Walk { tx: store.read().await?, keyring: store.keyring(), named: BTreeMap::new(), found: Vec::new() };
+    let mut walk =
+        Walk { tx: store.read().await?, keyring: store.keyring(), named: BTreeMap::new(), found: Vec::new() };
     walk.events().await?;
     walk.rows().await?;
     walk.missing().await?;

@@ -30,7 +30,10 @@ enum Fate {
     Full,
     /// The commit's sync failed: what reached the disk is known at the next start.
     Unknown,
-    Failed { operation: &'static str, because: String },
+    Failed {
+        operation: &'static str,
+        because: String,
+    },
 }
 
 impl Fate {
@@ -247,9 +250,7 @@ mod tests {
     async fn limit_pages(store: &Store, sql: String) -> i64 {
         let limited = store.write(move |tx| {
             Box::pin(async move {
-                on!(tx, "limit the file", |conn| {
-                    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await
-                })
+                on!(tx, "limit the file", |conn| { sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await })
             })
         });
         let limited: Result<i64, StoreError> = limited.await;

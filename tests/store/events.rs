@@ -65,7 +65,10 @@ async fn a_journal_is_read_in_order_and_without_the_events_of_others(world: Worl
     }
     let mut tx = world.read().await;
     let journal = event::list_journal(&mut tx, &world.keyring, &world.tenant, &mine).await.expect("read");
-    assert_eq!(journal.iter().map(|event| (event.seq, event.kind.as_str())).collect::<Vec<_>>(), [(1, "k.0"), (4, "k.3")]);
+    assert_eq!(
+        journal.iter().map(|event| (event.seq, event.kind.as_str())).collect::<Vec<_>>(),
+        [(1, "k.0"), (4, "k.3")]
+    );
     assert_eq!(journal[0].facts, serde_json::json!({ "v": 1, "name": "s" }));
     assert_eq!((journal[0].reason.as_str(), journal[0].actor.as_str()), ("because", "keywheel"));
 }

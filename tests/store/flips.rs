@@ -144,7 +144,8 @@ mod proofs {
 
     /// Digits with one bit flipped; for texts one that leaves characters, so that PostgreSQL takes it.
     fn flip(hex: &str, kind: Kind, is_sqlite: bool, dice: &mut Dice) -> Option<String> {
-        let mut bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex")).collect();
+        let mut bytes: Vec<u8> =
+            (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex")).collect();
         for _ in 0..100 {
             if bytes.is_empty() {
                 break;
@@ -178,7 +179,9 @@ mod proofs {
         let (old, new, key_after) = if column.kind == Kind::Int {
             let sql = format!(
                 "SELECT CAST({} AS TEXT) FROM {table} WHERE {} = {}",
-                column.name, key_column(table), quote(&key)
+                column.name,
+                key_column(table),
+                quote(&key)
             );
             let old: Option<i64> = hand.read(&sql).await?.map(|text| text.parse()).transpose()?;
             let new = old.map_or(0, |old| old ^ (1 << dice.below(63)));
@@ -212,7 +215,9 @@ mod proofs {
         let (keyring, tenant, row) = (&world.keyring, &world.tenant, filled.of(damage.table, &damage.key));
         let refused = match damage.table {
             "secret" => secret::find(&mut tx, keyring, tenant, &row.secret.id).await.map(|found| found.is_some()),
-            "version" => version::find(&mut tx, keyring, tenant, &row.version_of(&damage.key)).await.map(|f| f.is_some()),
+            "version" => {
+                version::find(&mut tx, keyring, tenant, &row.version_of(&damage.key)).await.map(|f| f.is_some())
+            }
             "schedule" => schedule::find(&mut tx, keyring, tenant, &row.secret.id).await.map(|found| found.is_some()),
             "target" => target::find(&mut tx, keyring, tenant, &row.target.id).await.map(|found| found.is_some()),
             "event" => {
@@ -234,7 +239,9 @@ mod proofs {
         match refused {
             Ok(true) => bail!("{} of {} {} is served", damage.column, damage.table, damage.key),
             Ok(false) => Ok(Seen::Absent),
-            Err(StoreError::Tampered { .. } | StoreError::Unreadable { .. } | StoreError::Damaged { .. }) => Ok(Seen::Refused),
+            Err(StoreError::Tampered { .. } | StoreError::Unreadable { .. } | StoreError::Damaged { .. }) => {
+                Ok(Seen::Refused)
+            }
             Err(other) => Err(other).context("another kind of refusal"),
         }
     }

@@ -144,17 +144,15 @@ async fn the_second_of_two_writers_of_a_secret_on_postgres_finds_it_changed() {
     let world = Arc::new(World::postgres().await);
     let secret = world.secret("s", None);
     let (keyring, put) = (world.keyring.clone(), secret.clone());
-    let inserted =
-        world.write(move |tx| Box::pin(async move { secret::insert(tx, &keyring, &put).await.map(|_| ()) }));
+    let inserted = world.write(move |tx| Box::pin(async move { secret::insert(tx, &keyring, &put).await.map(|_| ()) }));
     inserted.await.expect("inserted");
     let (keyring, mut mine) = (world.keyring.clone(), secret.clone());
     let first = paused!(&world, |tx| secret::update(tx, &keyring, &mut mine).await?);
     let second = {
         let (world, keyring, mut mine) = (Arc::clone(&world), world.keyring.clone(), secret.clone());
         tokio::spawn(async move {
-            let update = world.write(move |tx| {
-                Box::pin(async move { secret::update(tx, &keyring, &mut mine).await.map(|_| ()) })
-            });
+            let update = world
+                .write(move |tx| Box::pin(async move { secret::update(tx, &keyring, &mut mine).await.map(|_| ()) }));
             update.await
         })
     };
@@ -210,9 +208,8 @@ async fn two_who_open_the_same_alert_on_postgres_open_one() {
     let second = {
         let (world, tenant) = (Arc::clone(&world), world.tenant.clone());
         tokio::spawn(async move {
-            let open = world.write(move |tx| {
-                Box::pin(async move { alert::open(tx, &tenant, &mint(EventId::mint), &alert).await })
-            });
+            let open = world
+                .write(move |tx| Box::pin(async move { alert::open(tx, &tenant, &mint(EventId::mint), &alert).await }));
             open.await
         })
     };

@@ -7,14 +7,22 @@ use ring::digest;
 
 use super::world::{Rows, World, mint, on_both_engines, open};
 
-on_both_engines!(a_schema_newer_than_the_binary_is_refused, an_edited_migration_is_refused, opening_again_keeps_the_rows);
+on_both_engines!(
+    a_schema_newer_than_the_binary_is_refused,
+    an_edited_migration_is_refused,
+    opening_again_keeps_the_rows
+);
 
 const GOLDEN: &str = include_str!("../golden/migrations.txt");
 
 fn texts(engine: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
     let files = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
-    files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))).collect()
+    files
+        .map(|path| {
+            (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))
+        })
+        .collect()
 }
 
 #[test]
@@ -92,7 +100,8 @@ async fn opening_again_keeps_the_rows(world: World) {
 
 /// The statements of a migration, cut at semicolons outside comments.
 fn statements(text: &str) -> Vec<String> {
-    let plain: String = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let plain: String =
+        text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     plain.split(';').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 

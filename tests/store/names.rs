@@ -11,7 +11,21 @@ on_both_engines!(
 );
 
 const NAMES: [&str; 15] = [
-    "A", "App/db", "a", "a%b", "a/b", "a/b/c", "a0", "a_b", "aa", "app/db", "é", "ß/x", "日本/db", "z", "\u{1F511}/key",
+    "A",
+    "App/db",
+    "a",
+    "a%b",
+    "a/b",
+    "a/b/c",
+    "a0",
+    "a_b",
+    "aa",
+    "app/db",
+    "é",
+    "ß/x",
+    "日本/db",
+    "z",
+    "\u{1F511}/key",
 ];
 
 async fn fill(world: &World) {

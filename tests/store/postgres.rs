@@ -55,7 +55,10 @@ mod proofs {
                 ensure!(is_told, "a commit that never arrived: {refused:?}");
             }
             let counts = proxy.counts();
-            ensure!((counts.dropped, counts.cuts) == (committed.try_into()?, lost), "the fault did not fire: {counts:?}");
+            ensure!(
+                (counts.dropped, counts.cuts) == (committed.try_into()?, lost),
+                "the fault did not fire: {counts:?}"
+            );
         }
         let events = world.texts("SELECT CAST(COUNT(*) AS TEXT) FROM event").await;
         ensure!(events == [committed.to_string()], "{committed} were committed, there are {events:?} events");

@@ -39,7 +39,11 @@ pub(crate) struct Filled {
 impl Filled {
     /// The keys of a table.
     pub(crate) fn keys(&self, table: &str) -> Vec<String> {
-        if table == "tenant_root" { self.roots.clone() } else { self.rows.iter().flat_map(|row| keys_of(row, table)).collect() }
+        if table == "tenant_root" {
+            self.roots.clone()
+        } else {
+            self.rows.iter().flat_map(|row| keys_of(row, table)).collect()
+        }
     }
 
     /// The secret that a row belongs to.
@@ -301,7 +305,10 @@ mod proofs {
         ensure!(found.len() == 1 && found[0].row == id, "{found:?}");
         let event = filled.keys("event").remove(1);
         world.sql(&format!("DELETE FROM event WHERE id = '{event}'")).await;
-        ensure!(verify::verify_all(&world.store).await?.iter().any(|found| found.table == "event"), "the gap is not found");
+        ensure!(
+            verify::verify_all(&world.store).await?.iter().any(|found| found.table == "event"),
+            "the gap is not found"
+        );
         Ok(())
     }
 }

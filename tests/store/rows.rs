@@ -3,15 +3,8 @@
 use keywheel::{
     model::{Name, OccurrenceEnd, Stage},
     store::{
-        StoreError, alert,
-        alert::Alert,
-        delivery,
-        delivery::Delivery,
-        event, idempotency, meta, occurrence, proof, read_audit,
-        read_audit::Read,
-        rotation,
-        rotation::Entry,
-        schedule, secret, target, tenant, version,
+        StoreError, alert, alert::Alert, delivery, delivery::Delivery, event, idempotency, meta, occurrence, proof,
+        read_audit, read_audit::Read, rotation, rotation::Entry, schedule, secret, target, tenant, version,
     },
 };
 use keywheel_contract::{DeliveryId, EventId, RotationId, VersionId};
@@ -61,9 +54,15 @@ async fn every_column_of_a_secret_a_target_a_version_and_a_schedule_comes_back(w
     let mut tx = world.read().await;
     let (keyring, tenant) = (&world.keyring, &world.tenant);
     assert_eq!(secret::find(&mut tx, keyring, tenant, &secret.id).await.expect("read"), Some(secret.clone()));
-    assert_eq!(secret::find_by_name(&mut tx, keyring, tenant, &secret.name).await.expect("read").as_ref(), Some(&secret));
+    assert_eq!(
+        secret::find_by_name(&mut tx, keyring, tenant, &secret.name).await.expect("read").as_ref(),
+        Some(&secret)
+    );
     assert_eq!(target::find(&mut tx, keyring, tenant, &target.id).await.expect("read"), Some(target.clone()));
-    assert_eq!(target::find_by_name(&mut tx, keyring, tenant, &target.name).await.expect("read").as_ref(), Some(&target));
+    assert_eq!(
+        target::find_by_name(&mut tx, keyring, tenant, &target.name).await.expect("read").as_ref(),
+        Some(&target)
+    );
     assert_eq!(target::list(&mut tx, keyring, tenant).await.expect("read"), [target.clone()]);
     assert_eq!(version::find(&mut tx, keyring, tenant, &version.id).await.expect("read"), Some(version.clone()));
     assert_eq!(version::list(&mut tx, keyring, tenant, &secret.id).await.expect("read"), [version.clone()]);
@@ -217,7 +216,8 @@ async fn rotations_are_listed_newest_first_and_by_cursor(world: World) {
     assert_eq!(rest, entries[4..]);
     let one = rotation::list(&mut tx, &world.tenant, Some(&ids[0]), None, 9).await.expect("read");
     assert_eq!(one.iter().map(|entry| &entry.id).collect::<Vec<_>>(), [&entries[0].id, &entries[2].id, &entries[4].id]);
-    let before = rotation::list(&mut tx, &world.tenant, Some(&ids[0]), Some(one[0].id.as_str()), 1).await.expect("read");
+    let before =
+        rotation::list(&mut tx, &world.tenant, Some(&ids[0]), Some(one[0].id.as_str()), 1).await.expect("read");
     assert_eq!(before, one[1..2]);
     assert_eq!(rotation::list_open(&mut tx, &world.tenant, 9).await.expect("read").len(), 5);
     assert_eq!(rotation::find(&mut tx, &world.tenant, &one[0].id).await.expect("read").as_ref(), Some(&one[0]));

@@ -113,7 +113,7 @@ impl Bench {
         let claimed = self.store.write(move |tx| {
             Box::pin(async move {
                 let rooms = BTreeMap::from([("full".to_owned(), 0)]);
-                let (length, now) = (std::time::Duration::from_secs(600), SystemClock.now());
+                let (length, now) = (std::time::Duration::from_mins(10), SystemClock.now());
                 let (holder, limit) = (&holder, i64::try_from(DUE).unwrap_or(1));
                 let ask = Ask { holder, length, now, boot, rooms: &rooms, room_per_lane: 8, limit };
                 agenda::claim_due(tx, &ask).await
@@ -148,7 +148,8 @@ async fn compare(what: &str, small: &mut Bench, large: &mut Bench) -> Result<()>
     let (mut one, mut other, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
         let (a, b) = (small.turn().await?, large.turn().await?);
-        (one.push(a), other.push(b));
+        one.push(a);
+        other.push(b);
         ratios.push(b / a);
     }
     let (least, most) = ratios.iter().fold((f64::MAX, 0.0_f64), |(least, most), r| (least.min(*r), most.max(*r)));
@@ -164,7 +165,8 @@ async fn compare(what: &str, small: &mut Bench, large: &mut Bench) -> Result<()>
 }
 
 async fn both(engine: &str, mut small: Bench, mut large: Bench) -> Result<()> {
-    (small.turn().await?, large.turn().await?);
+    small.turn().await?;
+    large.turn().await?;
     compare(&format!("{engine}, claim of {DUE} due rows"), &mut small, &mut large).await?;
     for bench in [&mut small, &mut large] {
         bench.make_due(6_000, 2_000, Some("full")).await?;
@@ -175,11 +177,9 @@ async fn both(engine: &str, mut small: Bench, mut large: Bench) -> Result<()> {
 #[tokio::main]
 async fn main() -> Result<()> {
     both("SQLite", Bench::sqlite(SMALL).await?, Bench::sqlite(LARGE).await?).await?;
-    match std::env::var("KEYWHEEL_BENCH_POSTGRES") {
-        Ok(url) => both("PostgreSQL", Bench::postgres(&url, SMALL).await?, Bench::postgres(&url, LARGE).await?).await,
-        Err(_) => {
-            println!("PostgreSQL: not measured, KEYWHEEL_BENCH_POSTGRES names no database");
-            Ok(())
-        }
-    }
+    let Ok(url) = std::env::var("KEYWHEEL_BENCH_POSTGRES") else {
+        println!("PostgreSQL: not measured, KEYWHEEL_BENCH_POSTGRES names no database");
+        return Ok(());
+    };
+    both("PostgreSQL", Bench::postgres(&url, SMALL).await?, Bench::postgres(&url, LARGE).await?).await
 }

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use keywheel::{
-    clock::{Clock, Sleep, SystemClock},
+    clock::WrongClock,
     engine::{Engine, Options, Parts, Rotators},
     model::{OccurrenceId, ScheduleRow, SecretId, Stage, VersionId},
     store::{NewEvent, Store, agenda, event, occurrence, schedule, secret, target, version},
@@ -20,23 +20,6 @@ use crate::{
     store::world::{Rows, World, mint, now},
     support::wait::eventually,
 };
-
-/// The machine's clock with a wall time that is wrong by so much.
-struct WrongClock(TimeDelta);
-
-impl Clock for WrongClock {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + self.0
-    }
-
-    fn boot(&self) -> Duration {
-        SystemClock.boot()
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        SystemClock.sleep(duration)
-    }
-}
 
 /// One replica.
 pub(crate) struct Replica {

@@ -116,11 +116,7 @@ impl Call {
         if self.engine.claims.stands(subject, *fence, self.engine.clock.boot()) {
             return Ok(());
         }
-        Err(Failure::transient(
-            CLAIM_LOST,
-            "the claim ended before the call",
-            "nothing to do: its new holder goes on",
-        ))
+        Err(Failure::transient(CLAIM_LOST, "the claim ended before the call", "nothing to do: its new holder goes on"))
     }
 
     /// Masks every value at hand in a failure's texts.

@@ -82,7 +82,7 @@ impl Runner {
     }
 
     /// Ends the work where the claim ended before a call: its next holder goes on, be it this process again.
-    fn stop_if_lost(&self, failure: &Failure) -> Result<(), RunError> {
+    pub(super) fn stop_if_lost(&self, failure: &Failure) -> Result<(), RunError> {
         if failure.code != CLAIM_LOST {
             return Ok(());
         }

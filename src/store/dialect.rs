@@ -82,5 +82,5 @@ pub(super) static POSTGRES: Dialect = Dialect {
     put_back: "
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))",
-    notify: Some("SELECT pg_notify('keywheel_agenda', '')"),
+    notify: Some("SELECT pg_notify('keywheel.agenda', '')"),
 };

@@ -159,11 +159,13 @@ mod proofs {
             running.push(replicas.start().await);
         }
         replicas.until_idle().await;
-        let lost = replicas.world.texts("SELECT id FROM occurrence WHERE state <> 'done' AND state <> 'coalesced'").await;
+        let lost =
+            replicas.world.texts("SELECT id FROM occurrence WHERE state <> 'done' AND state <> 'coalesced'").await;
         assert!(lost.is_empty(), "{lost:?}");
         for n in 0..ids.len() {
             assert_eq!(replicas.fake.accepted(&format!("account-{n}")).len(), 1, "an orphan at account-{n}");
         }
         running.into_iter().for_each(crate::replicas::world::Replica::kill);
         proof.end(kills, 6)
-    }}
+    }
+}

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use keywheel::{
-    clock::{Clock, Sleep, SystemClock},
+    clock::WrongClock,
     engine::{Engine, Options, Parts, Rotators},
     model::{OccurrenceId, ScheduleRow, SecretId, Stage, VersionId},
     store::{NewEvent, Store, agenda, event, occurrence, schedule, secret, target, version},
@@ -20,23 +20,6 @@ use crate::{
     store::world::{Rows, World, mint, now},
     support::wait::eventually,
 };
-
-/// The machine's clock with a wall time that is wrong by so much.
-struct WrongClock(TimeDelta);
-
-impl Clock for WrongClock {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + self.0
-    }
-
-    fn boot(&self) -> Duration {
-        SystemClock.boot()
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        SystemClock.sleep(duration)
-    }
-}
 
 /// One replica.
 pub(crate) struct Replica {
@@ -211,7 +194,20 @@ impl Replicas {
         let sql = "SELECT CAST((SELECT COUNT(*) FROM agenda WHERE holder IS NOT NULL)
                        + (SELECT COUNT(*) FROM occurrence WHERE ended_at IS NULL) AS TEXT)";
         let look = async || (self.world.texts(sql).await == ["0"]).then_some(());
-        eventually(Duration::from_secs(30), "all work is done", look).await.expect("in time");
+        if let Err(error) = eventually(Duration::from_secs(30), "all work is done", look).await {
+            panic!("{error}\n{}", self.open_work().await.join("\n"));
+        }
+    }
+
+    /// What is open: its last events, when it is due, who has it.
+    async fn open_work(&self) -> Vec<String> {
+        let sql = "SELECT occurrence.secret_id || ' due in ' || COALESCE(CAST(agenda.due_at / 1000000
+                       - CAST(EXTRACT(EPOCH FROM now()) AS BIGINT) AS TEXT), 'ever') || ' s, held by '
+                       || COALESCE(holder, 'nobody') || ', attempts ' || attempts || ' ' || why || ': '
+                       || (SELECT string_agg(kind, ' ' ORDER BY seq) FROM event WHERE subject = occurrence.secret_id)
+                   FROM occurrence JOIN agenda ON agenda.subject = occurrence.secret_id
+                   WHERE ended_at IS NULL";
+        self.world.texts(sql).await
     }
 
     /// Fails unless each secret was published so often, its served value logs in and nothing else does.

@@ -150,9 +150,7 @@ async fn renewal_keeps_a_claim_and_cannot_bring_back_one_that_ended(world: World
     let renew = async |asking: &Asking| {
         let asking = asking.clone();
         let renewed = world.write(move |tx| {
-            Box::pin(async move {
-                agenda::renew(tx, &asking.holder, LENGTH, asking.boot, &["s".to_owned()]).await
-            })
+            Box::pin(async move { agenda::renew(tx, &asking.holder, LENGTH, asking.boot, &["s".to_owned()]).await })
         });
         renewed.await.expect("renewed")
     };

@@ -5,16 +5,24 @@ use std::{collections::BTreeMap, fs, path::Path};
 use keywheel::store::{SCHEMA_VERSION, StoreError};
 use ring::digest;
 
-use super::world::{Rows, World, mint, on_both_engines, open};
+use super::world::{Rows, World, hex, mint, on_both_engines, open};
 
-on_both_engines!(a_schema_newer_than_the_binary_is_refused, an_edited_migration_is_refused, opening_again_keeps_the_rows);
+on_both_engines!(
+    a_schema_newer_than_the_binary_is_refused,
+    an_edited_migration_is_refused,
+    opening_again_keeps_the_rows
+);
 
 const GOLDEN: &str = include_str!("../golden/migrations.txt");
 
 fn texts(engine: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
     let files = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
-    files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))).collect()
+    files
+        .map(|path| {
+            (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))
+        })
+        .collect()
 }
 
 #[test]
@@ -34,8 +42,7 @@ fn a_released_migration_is_never_edited() {
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
         let (digest, path) = line.split_once("  ").expect("a digest and a path");
         let text = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a released migration is kept");
-        let found: String =
-            digest::digest(&digest::SHA256, &text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(digest::digest(&digest::SHA256, &text).as_ref());
         assert_eq!(found, digest, "{path} was edited");
         released += 1;
     }
@@ -51,7 +58,9 @@ async fn both_schemas_of_sqlite_and_postgres_have_the_same_columns() {
     let of_postgres = "SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || CASE is_nullable WHEN 'NO' THEN 'set' ELSE 'null' END
          FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%'";
     let (mut one, mut other) = (sqlite.texts(of_sqlite).await, postgres.texts(of_postgres).await);
-    one.iter_mut().for_each(|line| *line = line.replace(" blob ", " bytea "));
+    for line in &mut one {
+        *line = line.replace(" blob ", " bytea ");
+    }
     one.sort();
     other.sort();
     assert_eq!(one, other);
@@ -92,7 +101,8 @@ async fn opening_again_keeps_the_rows(world: World) {
 
 /// The statements of a migration, cut at semicolons outside comments.
 fn statements(text: &str) -> Vec<String> {
-    let plain: String = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let plain: String =
+        text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     plain.split(';').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 

@@ -297,6 +297,14 @@ pub(crate) async fn open(place: &Rows, keyring: &Arc<Keyring>) -> Result<Store, 
     }
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        std::fmt::Write::write_fmt(&mut digits, format_args!("{byte:02x}")).expect("a string takes what is written");
+        digits
+    })
+}
+
 /// The present, as precise as a store keeps it.
 pub(crate) fn now() -> chrono::DateTime<chrono::Utc> {
     from_micros(SystemClock.now().timestamp_micros())

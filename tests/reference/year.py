@@ -29,7 +29,7 @@ class Secret:
         if request["cron"]:
             ask = {"zone": request["zone"], "cron": request["cron"], "after": self.start}
             table = lambda until: schedule.table({**ask, "until": until, "count": 100_000})["fires"]
-            self.calendar = table(self.end + 40 * DAY)
+            self.calendar = table(self.end + (400 if self.jitter else 40) * DAY)
             if not self.calendar or self.calendar[-1] <= self.end:
                 self.calendar = table(self.end + 4 * 366 * DAY)
 
@@ -77,7 +77,7 @@ class Secret:
         if not self.jitter:
             return base
         following = base + self.every if self.calendar is None else self.next_fire(anchor, base)
-        room = min(self.jitter, following - base)
+        room = self.jitter if following is None else min(self.jitter, following - base)
         return base + room * hashed(self.id) // 2**64
 
     def is_on_time(self, at, now):

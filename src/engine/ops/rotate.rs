@@ -367,7 +367,8 @@ impl Asked {
         };
         let target = target.ok_or_else(|| Trouble::not_found("target", name))?;
         let versions = version::list(tx, self.keyring(), self.tenant(), &secret.id).await?;
-        let readers = read_audit::list_readers(tx, self.engine.keyring(), self.tenant(), &secret.id, self.now - LATELY).await?;
+        let readers =
+            read_audit::list_readers(tx, self.engine.keyring(), self.tenant(), &secret.id, self.now - LATELY).await?;
         let readers = readers.into_iter().map(|(reader, version, at)| {
             let number = versions.iter().find(|v| v.id.as_str() == version).and_then(|v| v.number);
             let version = number.map_or(version, |number| number.to_string());

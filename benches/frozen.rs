@@ -1,13 +1,17 @@
 //! Rotations in a second of a saturated healthy target while a second target is frozen, over the same alone. The
 //! frozen one accepts connections and never answers; ten times as many secrets as it has slots are due there.
 
+#[path = "support/mod.rs"]
+mod ground;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use keywheel::engine::Options;
-use support::{
+use ground::{
     figures::{Goal, say, tell_pairs},
     pause::pause,
     seed::{Filling, fill},

@@ -1,6 +1,10 @@
 //! The built daemon with 100,000 scheduled secrets, drift checks off and nothing due: processor time over a minute,
 //! resident memory, and start to ready over the same with 1,000.
 
+#[path = "support/mod.rs"]
+mod ground;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::{
@@ -17,7 +21,7 @@ use keywheel::{
     store::{SqliteOptions, Store, tenant},
 };
 use serde_json::json;
-use support::{
+use ground::{
     figures::{Goal, say, tell_pairs, tell_value},
     pause::pause,
     seed::{Filling, Timing, fill, put_target},

@@ -1,6 +1,10 @@
 //! Time between due and done of scheduled rotations, at half of the rate that a saturated engine reaches in the same
 //! minute.
 
+#[path = "support/mod.rs"]
+mod ground;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
@@ -8,7 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::TimeDelta;
 use keywheel::{clock::micros, engine::Options};
-use support::{
+use ground::{
     figures::{Goal, per_second, quantile_ms, say, tell_value},
     pause::pause,
     seed::Timing,

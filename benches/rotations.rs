@@ -1,13 +1,17 @@
 //! Rotations in a second with verification, over what server and driver allow: 1/(1/change + 1/login) of the same
 //! minute. 100 roles, 32 tasks, SQLite with `synchronous=FULL`, an engine in this process.
 
+#[path = "support/mod.rs"]
+mod ground;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use keywheel::engine::Options;
-use support::{
+use ground::{
     figures::{Goal, say, tell_pairs, tell_steps},
     rates::Limit,
     tail::steps_of,

@@ -43,6 +43,24 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clocks, with a wall time that is wrong by so much, for tests of replicas.
+#[derive(Debug, Clone, Copy)]
+pub struct WrongClock(pub chrono::TimeDelta);
+
+impl Clock for WrongClock {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + self.0
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        SystemClock.sleep(duration)
+    }
+}
+
 /// A clock that stands still until it is moved, for tests and simulations. Wall time and time since start can be
 /// moved apart, as a step of the wall clock does.
 #[derive(Debug)]

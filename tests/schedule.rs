@@ -2,6 +2,6 @@
 
 mod dst;
 mod missed;
-mod random;
-mod reference;
+pub(crate) mod random;
+pub(crate) mod reference;
 mod table;

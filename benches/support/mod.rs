@@ -7,7 +7,7 @@ pub(crate) mod figures;
 pub(crate) mod pause;
 pub(crate) mod rates;
 pub(crate) mod seed;
-#[path = "../../tests/support/mod.rs"]
-pub(crate) mod servers;
 pub(crate) mod tail;
 pub(crate) mod world;
+
+pub(crate) use crate::support as servers;

@@ -97,8 +97,7 @@ CREATE TABLE version (
     mac         BYTEA NOT NULL,
     UNIQUE (secret_id, number)
 );
-CREATE INDEX version_by_secret ON version (secret_id, id);
-CREATE INDEX version_live ON version (secret_id) WHERE stage <> 'retired' OR retired_at IS NULL;
+CREATE INDEX version_live ON version (secret_id, id) WHERE stage <> 'retired' OR retired_at IS NULL;
 CREATE INDEX version_by_key ON version (tenant_id, key_id, id);
 
 CREATE TABLE schedule (
@@ -133,7 +132,7 @@ CREATE TABLE occurrence (
     created_at  BIGINT NOT NULL,
     ended_at    BIGINT
 );
-CREATE INDEX occurrence_open ON occurrence (secret_id) WHERE ended_at IS NULL;
+CREATE INDEX occurrence_open ON occurrence (secret_id, id) WHERE ended_at IS NULL;
 CREATE INDEX occurrence_by_secret ON occurrence (secret_id, id);
 CREATE INDEX occurrence_by_time ON occurrence (tenant_id, created_at);
 
@@ -146,7 +145,7 @@ CREATE TABLE rotation (
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT
 );
-CREATE INDEX rotation_by_secret ON rotation (secret_id, id);
+CREATE INDEX rotation_by_secret ON rotation (tenant_id, secret_id, id);
 CREATE INDEX rotation_by_tenant ON rotation (tenant_id, id);
 CREATE INDEX rotation_open ON rotation (tenant_id, started_at) WHERE ended_at IS NULL;
 

@@ -84,7 +84,7 @@ async fn whole_store(
     let verified = backup::verify(&store).await?;
     store.close().await;
     Ok(match verified.wrong.first() {
-        None => Diagnosis::well("store", format!("{} secrets, {} values that open", verified.secrets, verified.values)),
+        None => Diagnosis::well("store", format!("{} values that open, {} events", verified.values, verified.events)),
         Some(first) => {
             let error = CliError::new(Exit::Failed, "rows-wrong", first, "restore these rows from a backup");
             Diagnosis::broken("store", &error)

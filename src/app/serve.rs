@@ -8,7 +8,7 @@ use super::{open, random::OsRandom};
 use crate::{
     cli::{CliError, Exit},
     config::{Config, StoreKind},
-    engine::{Engine, Feed, Upkeep, ops::backup},
+    engine::{self, Engine, Feed, Upkeep, ops::backup},
     http::{self, Access, ApiState, ListenError, Listeners, Readiness},
     lifecycle::{self, DataDir, DataLock, Ended, Running, Signals, harden},
     model::SecretText,
@@ -79,6 +79,9 @@ async fn upkeep(engine: &Arc<Engine>) -> Result<Upkeep, CliError> {
 /// Opens keys and store, and clears what an earlier life left.
 async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
     let masters = open::masters(config).await?;
+    if config.store.kind == StoreKind::Sqlite && engine::make_room(&config.daemon.data_dir) {
+        tracing::warn!("the disk is full: the ballast is given up to open the store");
+    }
     let store = open::store(config).await?;
     open::unwrap_roots(&store, &masters).await?;
     drop(masters);

@@ -6,12 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     CliError, Cx, Exit, input, output,
-    secret::{about::About, findings},
-    settings,
+    secret::{about::About, findings, settings},
 };
-use crate::engine::ops::{
-    adopt::{AdoptSecret, Adopted},
-    wire::Fields,
+use crate::engine::{
+    FileSettings,
+    ops::{
+        adopt::{AdoptSecret, Adopted, NamedDelivery},
+        deliveries::PutDelivery,
+        wire::Fields,
+    },
 };
 
 /// Arguments of `keywheel adopt`.
@@ -59,6 +62,8 @@ pub struct Args {
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     #[command(flatten)]
+    file: FirstDelivery,
+    #[command(flatten)]
     about: About,
     /// Why.
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -74,6 +79,41 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// The first delivery, made with the adoption; `keywheel delivery put` adds others and sets owner and mode.
+#[derive(Debug, clap::Args)]
+struct FirstDelivery {
+    /// Where the value is written after each publish: a delivery root of the configuration and a path below it.
+    #[arg(long, value_name = "ROOT:PATH", requires = "template")]
+    deliver: Option<String>,
+    /// What is written there: a template, or `@FILE` that holds one.
+    #[arg(long, value_name = "TEMPLATE", requires = "deliver")]
+    template: Option<String>,
+    /// The hook of the configuration that runs after the file is replaced.
+    #[arg(long, value_name = "HOOK", requires = "deliver")]
+    hook: Option<String>,
+}
+
+impl FirstDelivery {
+    fn read(self) -> Result<Vec<NamedDelivery>, CliError> {
+        let (Some(place), Some(template)) = (self.deliver, self.template) else { return Ok(Vec::new()) };
+        let Some((root, path)) = place.split_once(':') else {
+            let sentence = format!("`{place}` does not name a delivery root and a path");
+            return Err(CliError::usage(sentence, "write it as `--deliver apps:billing/db.env`"));
+        };
+        let files = FileSettings {
+            root: root.to_owned(),
+            path: path.to_owned(),
+            template: if template.starts_with('@') { input::document(&template)? } else { template },
+            mode: "0600".to_owned(),
+            owner: None,
+            group: None,
+            hook: self.hook,
+        };
+        let delivery = PutDelivery { files, acknowledge: Vec::new(), reason: String::new() };
+        Ok(vec![NamedDelivery { name: "file".to_owned(), delivery }])
+    }
+}
+
 impl Args {
     fn request(self) -> Result<AdoptSecret, CliError> {
         let settings = self.settings()?;
@@ -87,7 +127,7 @@ impl Args {
             kind: self.kind,
             about: self.about.read()?,
             schedule: None,
-            deliveries: Vec::new(),
+            deliveries: self.file.read()?,
             reason: self.reason,
         })
     }

@@ -89,10 +89,8 @@ pub(super) async fn create(cx: &Cx, file: &Path) -> Result<Exit, CliError> {
 /// Tells what a look at every row found.
 pub fn tell(cx: &Cx, verified: &Verified) -> Exit {
     output::show_lines(cx.format, verified, |found| {
-        let mut lines = vec![format!(
-            "{} secrets, {} values that open, {} targets, {} events",
-            found.secrets, found.values, found.targets, found.events
-        )];
+        let mut lines =
+            vec![format!("{} values that open, {} targets, {} events", found.values, found.targets, found.events)];
         lines.extend(found.wrong.iter().map(|wrong| format!("wrong: {wrong}")));
         lines.push(
             if found.wrong.is_empty() { "all is well" } else { "this backup is damaged or tampered with" }.to_owned(),

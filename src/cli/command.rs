@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys, plan, rotate, rotation,
-    schedule, secret, serve, status, target,
+    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys, rotate, rotation,
+    schedule::{self, plan},
+    secret, serve, status, target,
 };
 
 /// Keeps every credential that has a lifetime alive, valid and replaced in time.

@@ -1,7 +1,10 @@
 //! `keywheel doctor`: its findings, each with what it means and how to mend it.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{CliError, Client, Cx, Exit, output};
 use crate::engine::ops::status::Status;
@@ -85,22 +88,39 @@ async fn of_status(client: &Client, status: &Status) -> Vec<Diagnosis> {
     found
 }
 
-/// Tries each target by a preflight that changes nothing.
+/// Tries each target by the preflight of one secret in it, which changes nothing.
 async fn targets(client: &Client) -> Vec<Diagnosis> {
-    let listed = client.ask(Method::GET, &["targets"]).query("limit", 1000).send::<serde_json::Value>().await;
+    let listed = client.ask(Method::GET, &["secrets"]).query("limit", 1000).send::<Value>().await;
     let Ok(listed) = listed else { return Vec::new() };
-    let names = listed["items"].as_array().into_iter().flatten().filter_map(|target| target["name"].as_str());
+    let mut one_of_each = BTreeMap::new();
+    for secret in listed["secrets"].as_array().into_iter().flatten() {
+        if let (Some(name), Some(target)) = (secret["name"].as_str(), secret["target"].as_str()) {
+            one_of_each.entry(target.to_owned()).or_insert_with(|| name.to_owned());
+        }
+    }
     let mut found = Vec::new();
-    for name in names {
-        let what = format!("target {name}");
-        let tried = client.ask(Method::POST, &["targets", name, "preflight"]).send::<serde_json::Value>().await;
-        found.push(match tried {
-            Ok(_) => Diagnosis::well(&what, "it answers, and permits what is needed"),
-            Err(error) if error.code == "no-such-path" => return Vec::new(),
-            Err(error) => Diagnosis::broken(&what, &error),
-        });
+    for (target, secret) in one_of_each {
+        let tried = client.ask(Method::GET, &["secrets", &secret, "preflight"]).send::<Value>().await;
+        found.push(of_preflight(&format!("target {target}"), &secret, tried));
     }
     found
+}
+
+fn of_preflight(what: &str, secret: &str, tried: Result<Value, CliError>) -> Diagnosis {
+    let preflight = match tried {
+        Ok(preflight) => preflight,
+        Err(error) => return Diagnosis::broken(what, &error),
+    };
+    if preflight["is_clear"].as_bool() != Some(false) {
+        return Diagnosis::well(what, format!("it answers, and permits to rotate `{secret}`"));
+    }
+    let texts = |field: &str| {
+        let findings = preflight["findings"].as_array().into_iter().flatten();
+        let found: Vec<&str> = findings.filter_map(|finding| finding[field].as_str()).collect();
+        found.join("; ")
+    };
+    let mend = format!("`keywheel rotate {secret} --dry-run` shows all; {}", texts("hint"));
+    Diagnosis::attention(what, format!("`{secret}` cannot be rotated now: {}", texts("sentence")), mend)
 }
 
 /// Tells the findings; the exit code says whether a person must look.
@@ -126,5 +146,21 @@ pub fn tell(cx: &Cx, found: &[Diagnosis]) -> Exit {
         Exit::NeedsAttention
     } else {
         Exit::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_preflight_that_is_not_clear_tells_what_stands_in_the_way() {
+        let finding = json!({ "sentence": "the role is missing", "hint": "create it" });
+        let found = of_preflight("target t", "a", Ok(json!({ "is_clear": false, "findings": [finding] })));
+        assert_eq!(found.health, Health::Attention);
+        assert!(found.finding.contains("the role is missing") && found.mend.contains("create it"));
+        assert_eq!(of_preflight("target t", "a", Ok(json!({ "is_clear": true }))).health, Health::Well);
     }
 }

@@ -1,8 +1,9 @@
 //! From a command to its file.
 
 use super::{
-    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys, plan, rotate,
-    rotation, schedule, secret, status, target,
+    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys, rotate, rotation,
+    schedule::{self, plan},
+    secret, status, target,
 };
 
 /// Runs a command that is a client of the daemon. Those that are not (`init`, `serve`, …) are run by `app`.

@@ -1,5 +1,7 @@
 //! `keywheel schedule`.
 
+pub(super) mod plan;
+
 use axum::http::Method;
 
 use super::{

@@ -2,6 +2,7 @@
 
 pub(super) mod about;
 pub(super) mod findings;
+pub(super) mod settings;
 pub(super) mod show;
 
 use axum::http::Method;
@@ -194,7 +195,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
         What::Undelete { name, version, reason } => {
             let request = UndeleteSecret { version, reason };
             client.ask(Method::POST, &["secrets", &name, "undelete"]).body(&request).send_unit().await?;
-            done(&format!("{name} is back"))
+            Ok(done(&format!("{name} is back")))
         }
         What::Destroy { name, version, yes, reason } => {
             if version.is_none() && !yes {
@@ -203,14 +204,14 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             }
             let request = DestroySecret { version, reason };
             client.ask(Method::POST, &["secrets", &name, "destroy"]).body(&request).send_unit().await?;
-            done(&format!("{name}: destroyed"))
+            Ok(done(&format!("{name}: destroyed")))
         }
     }
 }
 
-fn done(remark: &str) -> Result<Exit, CliError> {
+fn done(remark: &str) -> Exit {
     output::remark(remark);
-    Ok(Exit::Done)
+    Exit::Done
 }
 
 async fn run_put(cx: &Cx, client: &Client, put: Put) -> Result<Exit, CliError> {
@@ -289,7 +290,7 @@ async fn run_delete(cx: &Cx, client: &Client, delete: Delete) -> Result<Exit, Cl
     if let Some(version) = &delete.version {
         let ask = client.ask(Method::DELETE, &["secrets", &delete.name, "versions", version]);
         ask.query("reason", delete.reason).send_unit().await?;
-        return done(&format!("version {version} of {} is deleted", delete.name));
+        return Ok(done(&format!("version {version} of {} is deleted", delete.name)));
     }
     let ask = client.ask(Method::DELETE, &["secrets", &delete.name]).query("release", delete.release);
     let deleted: SecretDeleted =

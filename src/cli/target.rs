@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::Value;
 
-use super::{CliError, Cx, Exit, input, output, settings, table::Table};
+use super::{CliError, Cx, Exit, input, output, secret::settings, table::Table};
 use crate::{
     engine::ops::{
         targets::{PutTarget, TargetPut, TargetView},

@@ -16,6 +16,9 @@ use crate::store::proof::{Published, Sealed};
 /// Fields of credentials that are no secret: masking a role's name would hide the message.
 const PUBLIC_FIELDS: &[&str] = &["username", "host", "port", "database", "id"];
 
+/// The code of a call that was not made because the claim had ended: it says nothing about the target.
+pub(super) const CLAIM_LOST: &str = "claim-lost";
+
 /// Who may call: a claim, asked for directly before each call; or a person, who needs none to look.
 #[derive(Debug, Clone)]
 pub(super) enum Right {
@@ -113,11 +116,7 @@ impl Call {
         if self.engine.claims.stands(subject, *fence, self.engine.clock.boot()) {
             return Ok(());
         }
-        Err(Failure::transient(
-            "claim-lost",
-            "the claim ended before the call",
-            "nothing to do: its new holder goes on",
-        ))
+        Err(Failure::transient(CLAIM_LOST, "the claim ended before the call", "nothing to do: its new holder goes on"))
     }
 
     /// Masks every value at hand in a failure's texts.

@@ -33,6 +33,11 @@ impl Claims {
         self.held().get(subject).is_some_and(|(mine, until)| *mine == fence && boot < *until)
     }
 
+    /// What is held.
+    pub(super) fn subjects(&self) -> Vec<String> {
+        self.held().keys().cloned().collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.held().is_empty()
     }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{
     Engine,
+    due::CountFrom,
     load::{Subject, load},
     runner::{RunError, Runner, Then},
 };
 use crate::{
     model::{Actor, Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin},
     schedule::{Missed, NextDue},
-    store::{Tx, agenda, event, occurrence, schedule},
+    store::{NewEvent, Tx, agenda, event, occurrence, schedule},
 };
 
 impl Runner {
@@ -32,11 +35,63 @@ impl Runner {
     }
 }
 
+/// A plan that was made so far in the future was made by a wrong clock.
+pub(super) const FROM_THE_FUTURE: TimeDelta = TimeDelta::hours(24);
+
+impl Runner {
+    /// Makes the plan anew from now, after the clock was set back: what it counts from lies in the future.
+    pub(super) async fn replan(&self) -> Result<Then, RunError> {
+        let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
+        let new_event = |subject: &Subject| {
+            let facts = serde_json::json!({ "v": 1, "because": "the clock was set back" });
+            self.event_of(&subject.secret, "schedule.replanned", facts)
+        };
+        let mut tx = self.engine.store.read().await?;
+        let Some(event) = self.load(&mut tx).await?.as_ref().map(new_event) else { return Ok(Then::LookAgain) };
+        drop(tx);
+        self.engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                        return Ok(());
+                    };
+                    let Some(mut row) = subject.schedule.clone() else { return Ok(()) };
+                    let now = engine.now();
+                    row.counted_from = now;
+                    let from = CountFrom { origin: now, published_at: None, now };
+                    row.next_due_at = engine.next_due(&row, &subject.secret, from)?.map(|due| due.at);
+                    let written = vec![schedule::put(tx, engine.keyring(), &mut row).await?];
+                    event::append(tx, engine.keyring(), NewEvent { written, ..event }).await?;
+                    Ok::<_, RunError>(())
+                })
+            })
+            .await?;
+        Ok(Then::LookAgain)
+    }
+}
+
 impl Engine {
-    async fn record_fire(&self, tx: &mut Tx, subject: &Subject) -> Result<(), RunError> {
+    /// Has every secret looked at whose plan was made in the future: at start, and when the clock was set back.
+    pub(super) async fn pull_plans_from_the_future(&self) {
         let now = self.now();
-        let Some(row) = &subject.schedule else { return Ok(()) };
-        let Some(due) = row.next_due_at.filter(|due| *due <= now && row.paused_at.is_none()) else { return Ok(()) };
+        let pulled = self
+            .store
+            .write(move |tx| Box::pin(async move { agenda::pull_counted_after(tx, now + FROM_THE_FUTURE, now).await }))
+            .await;
+        match pulled {
+            Ok(0) => {}
+            Ok(n) => tracing::warn!(secrets = n, "the clock was set back: plans are made anew"),
+            Err(error) => tracing::warn!(code = error.code(), "cannot look for plans of the future: {error}"),
+        }
+    }
+
+    /// Answers whether a planned moment has come; nothing is written where none has.
+    pub(super) async fn record_fire(&self, tx: &mut Tx, subject: &Subject) -> Result<bool, RunError> {
+        let now = self.now();
+        let Some(row) = &subject.schedule else { return Ok(false) };
+        let Some(due) = row.next_due_at.filter(|due| *due <= now && row.paused_at.is_none()) else { return Ok(false) };
         let fired = self.fired(row, subject, due)?;
         if let Some(skipped) = &fired.skipped {
             occurrence::insert(tx, &self.planned_occurrence(subject, skipped, true)).await?;
@@ -59,7 +114,7 @@ impl Engine {
         };
         let written = schedule::put(tx, self.keyring(), &mut row).await?;
         event::note_without_event(tx, &[written]).await?;
-        Ok(())
+        Ok(true)
     }
 
     fn planned_occurrence(&self, subject: &Subject, fired: &Missed, is_skipped: bool) -> Occurrence {

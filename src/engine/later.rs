@@ -66,6 +66,7 @@ impl Runner {
                 (Some("version.retired"), None)
             }
             Err(failure) => {
+                self.stop_if_lost(&failure)?;
                 version.retire_at = Some(self.engine.now() + RETIRE_AGAIN);
                 let sentence = format!("version {} cannot be retired: {failure}", old.number.unwrap_or(0));
                 (None, Some(Wrong::of_secret(&subject.secret.id, kind::RETIREMENT, sentence, failure.hint)))
@@ -93,7 +94,7 @@ impl Runner {
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        Ok(Then::Rest)
     }
 
     /// Tries the current value. A refusal is told, not overwritten.

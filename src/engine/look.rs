@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{due::planned_start, load::Subject};
+use super::{due::planned_start, fire::FROM_THE_FUTURE, load::Subject};
 use crate::{
     clock::{from_micros, micros},
     model::{Breaker, DeliveryId, Occurrence, OccurrenceOrigin, VersionId},
@@ -21,6 +21,8 @@ const LOOK_FOR_ROOM: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
 pub(super) enum Work {
     /// A planned fire has come due.
     Fire,
+    /// The plan was made in the future: the clock was set back since.
+    Replan,
     /// Begin a rotation for the open occurrences.
     Start,
     /// The next step of the rotation that runs.
@@ -74,6 +76,9 @@ pub(super) fn look(subject: &Subject, setting: &Setting) -> Look {
     {
         if due <= setting.now {
             return Look::Now(Work::Fire);
+        }
+        if schedule.counted_from > setting.now + FROM_THE_FUTURE {
+            return Look::Now(Work::Replan);
         }
         earliest.offer(due);
     }

@@ -35,6 +35,6 @@ mod zones;
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
 pub use counts::Counts;
 pub use deliver::FileSettings;
-pub use room::TellsFull;
+pub use room::{TellsFull, make_room};
 pub use trouble::{Kind, Trouble};
 pub use upkeep::{Feed, Upkeep};

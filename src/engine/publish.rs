@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use keywheel_contract::Overlap;
 
 use super::{
     Engine, Trouble,
@@ -43,7 +44,7 @@ impl Runner {
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                    let Some(mut subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
                         return Err(StoreError::Stale { what: "secret" }.into());
                     };
                     // What an operator asked for since the rotation was loaded stands in its journal alone.
@@ -51,11 +52,17 @@ impl Runner {
                     if running.fold.rollback.is_some() {
                         return Ok(());
                     }
+                    // A fire that came due while the rotation ran joins it: the plan is made anew below.
+                    if engine.record_fire(tx, &subject).await?
+                        && let Some(fired) = load(tx, engine.keyring(), &claim.tenant, &secret).await?
+                    {
+                        subject = fired;
+                    }
                     engine.publish_version(tx, subject, &running, &of, &id, verified).await
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        Ok(Then::Rest)
     }
 
     /// Ends a rotation that changed nothing; its occurrences are tried again, or fail.
@@ -91,7 +98,8 @@ impl Engine {
         let now = self.now();
         let mut secret = subject.secret.clone();
         let number = secret.next_number;
-        let mut written = self.restage(tx, &subject, id, number).await?;
+        let overlap_us = self.overlap_us(&subject, running);
+        let mut written = self.restage(tx, &subject, id, number, overlap_us).await?;
         secret.next_number += 1;
         secret.rotation = None;
         secret.expires_at = same_life_again(&subject, now);
@@ -123,6 +131,16 @@ impl Engine {
         Ok(())
     }
 
+    /// How long the version before stays valid: not at all where the target can hold only one.
+    fn overlap_us(&self, subject: &Subject, running: &Running) -> i64 {
+        let planned = &running.fold.planned;
+        let target = subject.target.as_ref().map_or(&serde_json::Value::Null, |target| &target.settings);
+        let declared =
+            self.rotators.find(&planned.rotator).ok().and_then(|r| r.declare(target, &planned.settings).ok());
+        let has_none = declared.is_some_and(|declared| declared.overlap == Overlap::None);
+        if has_none { 0 } else { subject.secret.overlap_us }
+    }
+
     /// Moves the versions to their stages: the published one current, the one before previous, the rest retired.
     async fn restage(
         &self,
@@ -130,6 +148,7 @@ impl Engine {
         subject: &Subject,
         id: &VersionId,
         number: i64,
+        overlap_us: i64,
     ) -> Result<Vec<Written>, StoreError> {
         let now = self.now();
         let mut written = Vec::new();
@@ -143,7 +162,7 @@ impl Engine {
                 }
                 Stage::Current => {
                     version.stage = Stage::Previous;
-                    version.retire_at = Some(from_micros(micros(now).saturating_add(subject.secret.overlap_us)));
+                    version.retire_at = Some(from_micros(micros(now).saturating_add(overlap_us)));
                 }
                 Stage::Candidate => {
                     version.stage = Stage::Retired;

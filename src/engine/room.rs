@@ -18,6 +18,12 @@ use futures_util::future::BoxFuture;
 use super::{Engine, Trouble, runner::RunError};
 use crate::store::{StoreError, Tx};
 
+/// The file's name in the data directory.
+const BALLAST: &str = "ballast";
+
+/// Room that opening a store needs at least: its log and its shared memory.
+const LEAST: u64 = 1 << 20;
+
 /// An error that may say that the disk is full.
 pub trait TellsFull {
     /// Whether it says so.
@@ -70,7 +76,7 @@ impl Engine {
     /// Gives up the ballast and lets no new rotation start. Answers whether there was a ballast to give up.
     pub(super) fn give_up_ballast(&self) -> bool {
         self.short_of_room.store(true, Ordering::Release);
-        let given_up = !self.store.is_shared() && fs::remove_file(self.ballast()).is_ok();
+        let given_up = !self.store.is_shared() && remove_ballast(&self.options.data_dir);
         tracing::warn!(given_up, "the store is full: no new rotation starts");
         given_up
     }
@@ -99,8 +105,18 @@ impl Engine {
     }
 
     fn ballast(&self) -> PathBuf {
-        self.options.data_dir.join("ballast")
+        self.options.data_dir.join(BALLAST)
     }
+}
+
+/// Gives up the ballast where the disk has too little room to open a store; answers whether it was given up. For the
+/// start, when nothing runs yet; upkeep puts the ballast back.
+pub fn make_room(data_dir: &Path) -> bool {
+    free(data_dir).is_ok_and(|free| free < LEAST) && remove_ballast(data_dir)
+}
+
+fn remove_ballast(data_dir: &Path) -> bool {
+    fs::remove_file(data_dir.join(BALLAST)).is_ok()
 }
 
 /// Bytes that are free for this user.

@@ -22,14 +22,19 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// How long the loop waits when what is due was locked by others.
 const AFTER_NOTHING: Duration = Duration::from_millis(50);
 
+/// A step of the wall clock back by more than this, in microseconds, is looked after.
+const SET_BACK: i64 = 60_000_000;
+
 /// The most rows that one round claims.
 const ROUND: usize = 64;
 
 impl Engine {
     /// Runs until it is asked to stop, or the store can no longer be trusted; then waits until every task has come to a step's border.
     pub async fn run(self: Arc<Self>) {
-        let renewer = tokio::spawn(Arc::clone(&self).renew());
-        let listener = tokio::spawn(Arc::clone(&self).listen());
+        // They end with this one, however it ends.
+        let mut beside = JoinSet::new();
+        beside.spawn(Arc::clone(&self).renew());
+        beside.spawn(Arc::clone(&self).listen());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
@@ -37,8 +42,14 @@ impl Engine {
         if let Err(trouble) = self.follow_zone_data().await {
             tracing::warn!(code = %trouble.code, "due times do not follow the time-zone data yet: {trouble}");
         }
+        self.pull_plans_from_the_future().await;
+        let mut ahead = self.wall_ahead_of_boot();
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() && !self.store.is_broken() {
+            let was_ahead = std::mem::replace(&mut ahead, self.wall_ahead_of_boot());
+            if ahead < was_ahead - SET_BACK {
+                self.pull_plans_from_the_future().await;
+            }
             while tasks.try_join_next().is_some() {}
             let wait = match self.round(&mut tasks).await {
                 Ok(wait) => wait,
@@ -57,8 +68,7 @@ impl Engine {
             }
         }
         while tasks.join_next().await.is_some() {}
-        renewer.abort();
-        listener.abort();
+        beside.shutdown().await;
     }
 
     /// Asks the loop to stop.
@@ -69,6 +79,12 @@ impl Engine {
     /// Whether no claim is held.
     pub fn is_idle(&self) -> bool {
         self.claims.is_empty()
+    }
+
+    /// By how many microseconds the wall clock is ahead of the time since the machine's start: it changes when the
+    /// wall clock is set.
+    fn wall_ahead_of_boot(&self) -> i64 {
+        micros(self.now()) - i64::try_from(self.clock.boot().as_micros()).unwrap_or(i64::MAX / 2)
     }
 
     async fn void_claims_of_earlier_lives(&self) {
@@ -156,14 +172,15 @@ impl Engine {
     async fn renew(self: Arc<Self>) {
         loop {
             self.clock.sleep(self.options.claim / 3).await;
-            if self.claims.is_empty() {
+            let subjects = self.claims.subjects();
+            if subjects.is_empty() {
                 continue;
             }
             let boot = self.clock.boot();
             let (holder, length) = (self.holder.clone(), self.options.claim);
             let renewed = self
                 .store
-                .write(move |tx| Box::pin(async move { agenda::renew(tx, &holder, length, boot).await }))
+                .write(move |tx| Box::pin(async move { agenda::renew(tx, &holder, length, boot, &subjects).await }))
                 .await;
             match renewed {
                 Ok(held) => held.iter().for_each(|(subject, fence)| self.claims.renew(subject, *fence, boot + length)),

@@ -25,6 +25,8 @@ use crate::{
 pub(super) enum Then {
     /// Look again at once.
     LookAgain,
+    /// Look again at once, and most likely nothing is left to do.
+    Rest,
     /// Nothing more can be learned before so long.
     Pause(Duration),
 }
@@ -120,14 +122,15 @@ impl Engine {
 
 impl Runner {
     async fn run(&self) -> Result<(), RunError> {
-        let mut is_fresh = true;
+        let (mut is_fresh, mut known) = (true, None);
         loop {
             if self.engine.is_stopping() {
                 return Ok(self.engine.end(&self.claim, Some(self.engine.now())).await?);
             }
-            let mut tx = self.engine.store.read().await?;
-            let loaded = self.load(&mut tx).await?;
-            drop(tx);
+            let loaded = match known.take() {
+                Some(subject) => Some(subject),
+                None => self.load(&mut self.engine.store.read().await?).await?,
+            };
             let Some(subject) = loaded else {
                 let gone = self.claim.subject.clone();
                 let off = self.engine.write(move |tx| Box::pin(async move { agenda::delete(tx, &gone).await }));
@@ -139,11 +142,15 @@ impl Runner {
             }
             let then = match look(&subject, &self.engine.setting(is_fresh)) {
                 Look::Now(work) => self.perform(&subject, work).await?,
-                Look::At(_) if self.release().await? => return Ok(()),
-                Look::At(_) => Then::LookAgain,
+                Look::At(_) => Then::Rest,
             };
-            if let Then::Pause(wait) = then {
-                return Ok(self.engine.end(&self.claim, Some(self.engine.now() + wait)).await?);
+            match then {
+                Then::LookAgain => {}
+                Then::Pause(wait) => return Ok(self.engine.end(&self.claim, Some(self.engine.now() + wait)).await?),
+                Then::Rest => match self.release().await? {
+                    None => return Ok(()),
+                    found => known = found,
+                },
             }
             is_fresh = false;
         }
@@ -152,6 +159,7 @@ impl Runner {
     async fn perform(&self, subject: &Subject, work: Work) -> Result<Then, RunError> {
         match work {
             Work::Fire => self.fire().await,
+            Work::Replan => self.replan().await,
             Work::Start => self.start(subject).await,
             Work::Step(next) => self.step(subject, next).await,
             Work::Deliver(id) => self.deliver(subject, &id).await,
@@ -166,8 +174,8 @@ impl Runner {
     }
 
     /// Ends the claim with the next due time, computed under the row's lock so that no request is missed. Answers
-    /// `false`, and keeps the claim, where there is something to be done after all.
-    async fn release(&self) -> Result<bool, StoreError> {
+    /// what it read, and keeps the claim, where there is something to be done after all.
+    async fn release(&self) -> Result<Option<Subject>, StoreError> {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         self.engine
             .write(move |tx| {
@@ -175,12 +183,12 @@ impl Runner {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
                     let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
                         agenda::delete(tx, &claim.subject).await?;
-                        return Ok(true);
+                        return Ok(None);
                     };
-                    let Look::At(due_at) = look(&subject, &engine.setting(false)) else { return Ok(false) };
+                    let Look::At(due_at) = look(&subject, &engine.setting(false)) else { return Ok(Some(subject)) };
                     let lane = subject.secret.target.as_ref().map_or("", TargetId::as_str);
                     agenda::release(tx, &claim, due_at, lane).await?;
-                    Ok(true)
+                    Ok(None)
                 })
             })
             .await

@@ -152,6 +152,7 @@ impl Runner {
 
     /// Nothing was touched; the rotation ends and its occurrences are tried again or fail.
     async fn cannot_prepare(&self, running: &Running, failure: &Failure) -> Result<Then, RunError> {
+        self.stop_if_lost(failure)?;
         if running.fold.candidates.is_empty() {
             return self.end_unwound(running, Because::from(failure)).await;
         }

@@ -6,7 +6,7 @@ use keywheel_contract::{Decision, Failure, Material, Seen, Settled, Verdict as V
 
 use super::{
     alerts::Wrong,
-    call::Call,
+    call::{CLAIM_LOST, Call},
     load::{Running, Subject},
     runner::{RunError, Runner, Then},
 };
@@ -14,7 +14,7 @@ use crate::{
     clock::micros,
     model::{Version, VersionId},
     rotation::{Backoff, Because, Evidence, FailureClass, LOOK_AGAIN, Next, Recorded, Verdict, decide},
-    store::{proof, version},
+    store::{StoreError, proof, version},
 };
 
 impl Runner {
@@ -70,6 +70,7 @@ impl Runner {
                 Recorded::Applied { attempt }
             }
             Err(failure) => {
+                self.stop_if_lost(&failure)?;
                 self.engine.target_failed(&call.target.id, &failure).await;
                 let not_before = self.not_before(attempt, &failure);
                 let class = FailureClass::from(&failure.decision);
@@ -78,6 +79,14 @@ impl Runner {
         };
         self.record(running, vec![recorded]).await?;
         Ok(Then::LookAgain)
+    }
+
+    /// Ends the work where the claim ended before a call: its next holder goes on, be it this process again.
+    pub(super) fn stop_if_lost(&self, failure: &Failure) -> Result<(), RunError> {
+        if failure.code != CLAIM_LOST {
+            return Ok(());
+        }
+        Err(StoreError::FenceLost { subject: self.claim.subject.clone() }.into())
     }
 
     fn not_before(&self, attempt: u32, failure: &Failure) -> i64 {
@@ -168,6 +177,7 @@ impl Runner {
         running: &Running,
         failure: &Failure,
     ) -> Result<Then, RunError> {
+        self.stop_if_lost(failure)?;
         tracing::warn!(secret = %subject.secret.name, rotation = %running.id, code = failure.code, "{failure}");
         if let Some(target) = &subject.target {
             self.engine.target_failed(&target.id, failure).await;
@@ -197,7 +207,10 @@ impl Runner {
                 Err(failure) if matches!(failure.decision, Decision::Refused | Decision::Misconfigured { .. }) => {
                     break Because::from(&failure);
                 }
-                Err(failure) => (Duration::from_secs(1), Because::from(&failure)),
+                Err(failure) => {
+                    self.stop_if_lost(&failure)?;
+                    (Duration::from_secs(1), Because::from(&failure))
+                }
             };
             if self.engine.clock.boot() + wait >= give_up_at {
                 break because;
@@ -229,6 +242,7 @@ impl Runner {
         let recorded = match call.revert(self.engine.open(&candidate)?).await {
             Ok(()) => Recorded::Reverted,
             Err(failure) => {
+                self.stop_if_lost(&failure)?;
                 let class = FailureClass::from(&failure.decision);
                 let not_before = micros(self.engine.now() + LOOK_AGAIN);
                 Recorded::RevertFailed { attempt, class, because: Because::from(&failure), not_before }

@@ -38,7 +38,8 @@ impl DataLock {
             Err(errno) => return Err(failed(errno.into())),
         }
         let pid = format!("{}\n", std::process::id());
-        file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())).map_err(failed)?;
+        // Who has the lock is a courtesy: a full disk must not keep the daemon from starting.
+        let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
         Ok(Self { _file: file })
     }
 }

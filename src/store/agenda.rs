@@ -95,12 +95,14 @@ async fn next_fence(tx: &mut Tx) -> Result<i64, StoreError> {
     })
 }
 
-/// Renews all live claims of a holder; answers subject and fence of each.
+/// Renews live claims of a holder; answers subject and fence of each. Only those on which somebody works are named:
+/// a claim whose end could not be written must end by itself.
 pub async fn renew(
     tx: &mut Tx,
     holder: &HolderId,
     length: Duration,
     boot: Duration,
+    subjects: &[String],
 ) -> Result<Vec<(String, i64)>, StoreError> {
     let sql = tx.dialect().renew;
     on!(tx, "renew its claims", |conn| {
@@ -108,6 +110,7 @@ pub async fn renew(
             .bind(holder.as_str())
             .bind(length_us(length))
             .bind(length_us(boot))
+            .bind(super::codec::json(&subjects))
             .fetch_all(&mut *conn)
             .await
     })
@@ -215,6 +218,18 @@ pub async fn pull_lane(tx: &mut Tx, lane: &str, from: DateTime<Utc>, to: DateTim
     if pulled > 0 { notify(tx).await } else { Ok(()) }
 }
 
+/// Has every secret looked at now whose schedule counts from after a time.
+pub async fn pull_counted_after(tx: &mut Tx, after: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "pull plans of the future forward",
+        "UPDATE agenda SET due_at = $2
+         WHERE (due_at IS NULL OR due_at > $2) AND subject IN (SELECT secret_id FROM schedule WHERE counted_from > $1)",
+        micros(after),
+        micros(now),
+    )
+}
+
 /// Ends a claim and says when the subject must next be looked at. The caller began the transaction with [`hold`] and
 /// computed `due_at` from what it read after that, so that no request that came meanwhile is missed.
 pub async fn release(tx: &mut Tx, claim: &Claim, due_at: Option<DateTime<Utc>>, lane: &str) -> Result<(), StoreError> {
@@ -272,4 +287,17 @@ pub async fn count_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<i64, StoreErro
             .fetch_one(&mut *conn)
             .await
     })
+}
+
+/// Whether nothing is due and nobody holds anything, seen in one statement.
+pub async fn is_quiet(tx: &mut Tx, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let busy: i64 = on!(tx, "look for work under way", |conn| {
+        sqlx::query_scalar(
+            "SELECT COUNT(*) FROM agenda WHERE holder IS NOT NULL OR (due_at IS NOT NULL AND due_at <= $1)",
+        )
+        .bind(micros(now))
+        .fetch_one(&mut *conn)
+        .await
+    })?;
+    Ok(busy == 0)
 }

@@ -5,7 +5,7 @@ pub(super) struct Dialect {
     /// $7 the process's time since start (SQLite judges claims by it, PostgreSQL by its own clock), $8 room of the
     /// other lanes. Looks at the first rows only and takes those for which their lanes have room.
     pub(super) claim: &'static str,
-    /// Renews claims: $1 holder, $2 claim length, $3 the process's time since start.
+    /// Renews claims: $1 holder, $2 claim length, $3 the process's time since start, $4 subjects (JSON array).
     pub(super) renew: &'static str,
     /// The earliest due time of rows that nobody holds: $1 lanes to leave out, $2 the process's time since start.
     pub(super) earliest: &'static str,
@@ -29,7 +29,10 @@ pub(super) static SQLITE: Dialect = Dialect {
                     ORDER BY due_at LIMIT $6))
             WHERE lane = '' OR place <= COALESCE((SELECT value FROM json_each($5) WHERE key = lane), $8))
         RETURNING subject, tenant_id, lane, due_at, fence",
-    renew: "UPDATE agenda SET claim_until = $3 + $2 WHERE holder = $1 AND claim_until >= $3 RETURNING subject, fence",
+    renew: "
+        UPDATE agenda SET claim_until = $3 + $2
+        WHERE holder = $1 AND claim_until >= $3 AND subject IN (SELECT value FROM json_each($4))
+        RETURNING subject, fence",
     earliest: "
         SELECT due_at FROM agenda
         WHERE due_at IS NOT NULL AND (claim_until IS NULL OR claim_until < $2)
@@ -66,6 +69,7 @@ pub(super) static POSTGRES: Dialect = Dialect {
         SET claim_until = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + $2
         WHERE holder = $1 AND $3 >= CAST(0 AS BIGINT)
           AND claim_until >= CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+          AND subject IN (SELECT jsonb_array_elements_text(CAST($4 AS JSONB)))
         RETURNING subject, fence",
     earliest: "
         SELECT due_at FROM agenda
@@ -78,5 +82,5 @@ pub(super) static POSTGRES: Dialect = Dialect {
     put_back: "
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))",
-    notify: Some("SELECT pg_notify('keywheel_agenda', '')"),
+    notify: Some("SELECT pg_notify('keywheel.agenda', '')"),
 };

@@ -1,9 +1,7 @@
 //! Floor 2: rows in and out, a file per aggregate, on SQLite and PostgreSQL.
 //!
-//! One SQL text serves both engines; what must differ stands in `dialect.rs`. An adapter never decides a next
-//! state. Every write that belongs to a claim begins with [`agenda::hold`], every other write to a secret with
-//! [`agenda::lock`]: both update the agenda row and so hold it until the commit. A crash before the commit leaves
-//! nothing, after it everything.
+//! One SQL text serves both; what must differ stands in `dialect.rs`. A claim's write begins with [`agenda::hold`], any
+//! other write to a secret with [`agenda::lock`]: both hold the agenda row until the commit, which is all or nothing.
 
 pub mod agenda;
 pub mod alert;

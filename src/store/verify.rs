@@ -232,7 +232,7 @@ impl Walk<'_> {
                 }
             }
             match rows.last() {
-                Some(row) if count == PAGE => after = row.row_id().to_owned(),
+                Some(row) if count == PAGE => row.row_id().clone_into(&mut after),
                 _ => return Ok(()),
             }
         }

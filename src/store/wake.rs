@@ -7,7 +7,7 @@ use sqlx::postgres::PgListener;
 use super::{Store, StoreError};
 
 /// The channel of notifications.
-pub(super) const CHANNEL: &str = "keywheel_agenda";
+pub(super) const CHANNEL: &str = "keywheel.agenda";
 
 /// Hears when due times were pulled forward.
 pub struct Wakes(PgListener);

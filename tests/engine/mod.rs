@@ -1,4 +1,12 @@
 //! The engine on a real store, with doubles as targets.
 
+mod asking;
+mod clock;
+mod joined;
+mod missed;
 mod rotation;
+mod steps;
+mod still;
+mod watched;
 mod world;
+mod year;

@@ -7,16 +7,17 @@ use keywheel::{
     engine::{Engine, Options, Parts, Rotators},
     keyring::{Keyring, MasterKeys, next_generation},
     model::{
-        Actor, Material, Minter, Name, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, SecretId, Stage, Target,
-        TargetId, TenantId, Version, VersionId,
+        Actor, Material, Minter, Name, Occurrence, OccurrenceId, OccurrenceOrigin, ScheduleRow, Secret, SecretId,
+        Stage, Target, TargetId, TenantId, Version, VersionId,
     },
+    schedule::{DueContext, NextDue, Schedule, next_due, zone_data_version},
     store::{
-        NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, rotation, secret, target, tenant,
-        version,
+        NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, rotation, schedule, secret, target,
+        tenant, version,
     },
 };
 use keywheel_contract::{
-    EventId, KeyId,
+    EventId, KeyId, Rotator,
     kit::{FakeRotator, FakeTarget, Strategy, SystemRandom},
 };
 use serde_json::json;
@@ -29,14 +30,27 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     keyring: Arc<Keyring>,
     options: Options,
+    clock: Arc<dyn Clock>,
+    rotator: Arc<dyn Rotator>,
     running: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl World {
     pub(crate) async fn new(options: Options) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::with(options, Arc::new(SystemClock), FakeTarget::new(), |fake| Arc::new(FakeRotator { target: fake }))
+            .await
+    }
+
+    /// A world with a clock, a target and a rotator of its own.
+    pub(crate) async fn with(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        fake: FakeTarget,
+        rotator: impl FnOnce(Arc<FakeTarget>) -> Arc<dyn Rotator>,
+    ) -> Self {
+        let folder = folder();
         let keyring = Arc::new(Keyring::new());
-        let (clock, random) = (SystemClock, SystemRandom);
+        let random = SystemRandom;
         let minter = Minter { at: clock.now(), random: &random };
         let tenant = minter.mint(TenantId::mint);
         let masters = MasterKeys::generate(&random);
@@ -53,9 +67,10 @@ impl World {
             })
             .await;
         made.expect("a tenant");
-        let fake = Arc::new(FakeTarget::new());
-        let engine = engine_on(store, &fake, &tenant, &options);
-        Self { fake, engine, tenant, folder, keyring, options, running: None }
+        let fake = Arc::new(fake);
+        let rotator = rotator(Arc::clone(&fake));
+        let engine = engine_on(store, &rotator, &clock, &tenant, &options);
+        Self { fake, engine, tenant, folder, keyring, options, clock, rotator, running: None }
     }
 
     pub(crate) fn start(&mut self) {
@@ -73,17 +88,35 @@ impl World {
 
     /// Abandons the engine where it is, as a crash does, and begins another life on the same store.
     pub(crate) async fn crash_and_restart(&mut self) {
+        self.crash().await;
+        self.restart().await;
+    }
+
+    /// Abandons the engine where it is. What it had given to the store is written or not before this returns.
+    pub(crate) async fn crash(&mut self) {
         if let Some(running) = self.running.take() {
             running.abort();
             let _ = running.await;
         }
+        let drained: Result<(), StoreError> = self.engine.store.write(|_| Box::pin(async { Ok(()) })).await;
+        drained.expect("the writer goes on");
+    }
+
+    /// Begins another life on the same store.
+    pub(crate) async fn restart(&mut self) {
         let store = open(self.folder.path().join("keywheel.db"), &self.keyring).await;
-        self.engine = engine_on(store, &self.fake, &self.tenant, &self.options);
+        self.engine.store.close().await;
+        self.engine = engine_on(store, &self.rotator, &self.clock, &self.tenant, &self.options);
         self.start();
     }
 
-    /// Adds a target and a managed secret whose account accepts `first`.
+    /// Adds a target and a managed secret whose account accepts `first-password`.
     pub(crate) async fn adopt(&self, name: &str, strategy: Strategy) -> SecretId {
+        self.adopt_on(name, strategy, None).await
+    }
+
+    /// The same with a schedule, which is due as its rule says from now on.
+    pub(crate) async fn adopt_on(&self, name: &str, strategy: Strategy, rule: Option<serde_json::Value>) -> SecretId {
         let material = self.fake.enroll(name, strategy, "first-password");
         let strategy = if matches!(strategy, Strategy::Single) { "single" } else { "alternate" };
         let engine = Arc::clone(&self.engine);
@@ -103,6 +136,8 @@ impl World {
         };
         let secret = self.secret_of(name, &target, json!({ "account": name, "strategy": strategy }));
         let version = self.version_of(&secret, &material);
+        let mut schedule = rule.map(|rule| self.schedule_of(&secret, rule));
+        let due_at = schedule.as_ref().and_then(|schedule| schedule.next_due_at);
         let (id, tenant) = (secret.id.clone(), self.tenant.clone());
         let event = |engine: &Engine, subject: &str| NewEvent {
             id: engine.mint(EventId::mint),
@@ -126,13 +161,43 @@ impl World {
                     adopted.written.push(target::insert(tx, &keyring, &target).await?);
                     adopted.written.push(secret::insert(tx, &keyring, &secret).await?);
                     adopted.written.push(version::insert(tx, &keyring, &version).await?);
-                    agenda::insert(tx, secret.id.as_str(), &secret.tenant, target.id.as_str(), None).await?;
+                    agenda::insert(tx, secret.id.as_str(), &secret.tenant, target.id.as_str(), due_at).await?;
+                    if let Some(schedule) = &mut schedule {
+                        adopted.written.push(schedule::put(tx, &keyring, schedule).await?);
+                    }
                     event::append(tx, &keyring, adopted).await.map(|_| ())
                 })
             })
             .await;
         written.expect("adopted");
         id
+    }
+
+    fn schedule_of(&self, secret: &Secret, rule: serde_json::Value) -> ScheduleRow {
+        let now = self.engine.now();
+        let schedule: Schedule = serde_json::from_value(rule.clone()).expect("a good schedule");
+        let cx = DueContext {
+            after: now,
+            now,
+            secret_id: secret.id.as_str(),
+            lifetime: None,
+            expiry_margin: self.engine.options.expiry_margin,
+        };
+        let next_due_at = match next_due(&schedule.compile(), &cx) {
+            NextDue::At(due) => Some(due.at),
+            NextDue::Never(_) => None,
+        };
+        ScheduleRow {
+            secret: secret.id.clone(),
+            tenant: secret.tenant.clone(),
+            rule,
+            paused_at: None,
+            pause_reason: String::new(),
+            counted_from: now,
+            next_due_at,
+            zone_data: zone_data_version().to_owned(),
+            revision: 0,
+        }
     }
 
     fn secret_of(&self, name: &str, target: &Target, settings: serde_json::Value) -> Secret {
@@ -275,13 +340,24 @@ async fn open(path: PathBuf, keyring: &Arc<Keyring>) -> Store {
     Store::open_sqlite(&path, &SqliteOptions::default(), Arc::clone(keyring)).await.expect("a store")
 }
 
-fn engine_on(store: Store, fake: &Arc<FakeTarget>, tenant: &TenantId, options: &Options) -> Arc<Engine> {
+fn engine_on(
+    store: Store,
+    rotator: &Arc<dyn Rotator>,
+    clock: &Arc<dyn Clock>,
+    tenant: &TenantId,
+    options: &Options,
+) -> Arc<Engine> {
     Engine::new(Parts {
         store,
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(clock),
         random: Arc::new(SystemRandom),
-        rotators: Rotators::default().with(Arc::new(FakeRotator { target: Arc::clone(fake) })),
+        rotators: Rotators::default().with(Arc::clone(rotator)),
         options: options.clone(),
         tenant: tenant.clone(),
     })
+}
+
+/// In memory where there is such a place: these worlds prove nothing about syncs.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }

@@ -1,10 +1,10 @@
 //! Numbers that are random enough to make cases, and the same for one seed (SplitMix64).
 
 /// A source of numbers.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -17,17 +17,17 @@ impl Random {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
         let width = u64::try_from(high - low + 1).expect("low is not above high");
         low + i64::try_from(self.next() % width).expect("below the width")
     }
 
     /// Says yes so many times in a hundred.
-    pub(super) fn percent(&mut self, share: i64) -> bool {
+    pub(crate) fn percent(&mut self, share: i64) -> bool {
         self.between(1, 100) <= share
     }
 
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let last = i64::try_from(from.len()).expect("a short list") - 1;
         &from[usize::try_from(self.between(0, last)).expect("not negative")]
     }

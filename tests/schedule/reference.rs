@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use keywheel::schedule::zone_data_version;
 use serde_json::{Value, json};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/schedule.py");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/");
 
 /// Whether the long counts are asked for.
 pub(super) fn is_deep() -> bool {
@@ -18,7 +18,7 @@ pub(super) fn is_deep() -> bool {
 }
 
 /// A running reference that answers requests in order. It is ended when dropped.
-pub(super) struct Reference {
+pub(crate) struct Reference {
     child: Child,
     answers: Receiver<Value>,
 }
@@ -27,9 +27,14 @@ impl Reference {
     /// Starts the reference with requests that need not be waited for. It fails if its zone data is of another release
     /// than the binary's, for then the two would differ rightly.
     pub(super) fn start(requests: &[Value]) -> Self {
+        Self::of("schedule.py", requests)
+    }
+
+    /// The same for another script of that folder.
+    pub(crate) fn of(script: &str, requests: &[Value]) -> Self {
         let python = std::env::var("KEYWHEEL_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let mut child = Command::new(&python)
-            .arg(SCRIPT)
+            .arg(format!("{SCRIPTS}{script}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +61,7 @@ impl Reference {
     }
 
     /// The next answer.
-    pub(super) fn next(&mut self) -> Value {
+    pub(crate) fn next(&mut self) -> Value {
         let limit = Duration::from_secs(if is_deep() { 3_600 } else { 120 });
         self.answers.recv_timeout(limit).expect("the reference answers; is tests/requirements.txt installed?")
     }
@@ -89,7 +94,7 @@ pub(super) fn grouped(number: usize) -> String {
 }
 
 /// The instant of a number of seconds since 1970.
-pub(super) fn instant(seconds: i64) -> DateTime<Utc> {
+pub(crate) fn instant(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).expect("in range")
 }
 

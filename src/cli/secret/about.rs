@@ -1,7 +1,7 @@
 //! Options that say something about a secret, shared by `secret put`, `secret edit` and `adopt`.
 
 use crate::{
-    cli::{CliError, settings},
+    cli::{CliError, secret::settings},
     engine::ops::secrets,
 };
 

@@ -10,7 +10,7 @@ use super::{
     asked::{Asked, refuse_deleted, refuse_in_rotation},
     deliveries::read_delivery_name,
     rotate::request_occurrence,
-    secret_fields::{Birth, check_text},
+    secret_fields::{Birth, check_text, refuse_impossible_overlap, usual_overlap},
     wire::moment,
 };
 use crate::{
@@ -30,7 +30,11 @@ impl Asked {
     ) -> Result<Adopted, Trouble> {
         check_text("reason", &request.reason)?;
         let (mut secret, is_new) = self.secret_to_adopt(tx, ground, &request).await?;
+        if is_new || secret.settings != looked.settings {
+            secret.overlap_us = usual_overlap(&looked.declared);
+        }
         request.about.apply_to(&mut secret)?;
+        refuse_impossible_overlap(&looked.declared, secret.overlap_us)?;
         secret.target = Some(ground.target.id.clone());
         secret.settings.clone_from(&looked.settings);
         secret.probe_at = self.first_probe();

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// What differs.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent difference")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) is_new: bool,

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    clock::micros,
+    clock::{from_micros, micros},
     engine::{Engine, Kind, Trouble},
     keyring::Keyring,
     model::{Acknowledgement, Actor, EventId, Name, RotationId, Secret, Target, TenantId},
@@ -49,7 +49,9 @@ pub(super) fn read_name(text: &str) -> Result<Name, Trouble> {
 
 impl Asked {
     pub(super) fn new(engine: &Arc<Engine>, actor: &Actor) -> Self {
-        Self { engine: Arc::clone(engine), actor: actor.clone(), now: engine.now() }
+        // As the store keeps it, so that an answer to a write equals what is read later.
+        let now = from_micros(micros(engine.now()));
+        Self { engine: Arc::clone(engine), actor: actor.clone(), now }
     }
 
     pub(super) fn keyring(&self) -> &Keyring {

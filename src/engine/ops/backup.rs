@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{
     engine::{Engine, Kind, Trouble, core::version_place},
-    model::{Actor, EventId, SecretId, TenantId},
-    store::{NewEvent, Store, StoreError, backup, event, secret, target, version},
+    model::{Actor, EventId, TenantId},
+    store::{NewEvent, Store, StoreError, Tx, backup, event, overview, verify::verify_all, version},
 };
 
 const PAGE: i64 = 500;
@@ -72,8 +72,6 @@ pub fn remove_leftovers(data_dir: &std::path::Path) {
 /// What a look at every row found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Verified {
-    /// Secrets.
-    pub secrets: u64,
     /// Values that open.
     pub values: u64,
     /// Targets.
@@ -90,73 +88,44 @@ impl Verified {
             self.wrong.push(what.to_string());
         }
     }
-
-    /// Counts an answer, or notes what is wrong.
-    fn take<T: Default>(&mut self, found: Result<T, StoreError>) -> T {
-        found.unwrap_or_else(|error| {
-            self.note(&error);
-            T::default()
-        })
-    }
 }
 
-/// Looks at every row of a store whose keyring holds its roots: the file, the MACs, and whether each value opens.
+/// Looks at every row of a store whose keyring holds its roots: the file, the MACs against the events, and whether each
+/// value opens.
 pub async fn verify(store: &Store) -> Result<Verified, Trouble> {
     let mut found = Verified::default();
     let mut tx = store.read().await?;
-    for damage in backup::list_damage(&mut tx).await? {
-        found.note(&format_args!("SQLite: {damage}"));
+    if !store.is_shared() {
+        for damage in backup::list_damage(&mut tx).await? {
+            found.note(&format_args!("SQLite: {damage}"));
+        }
     }
-    let tenants = backup::list_tenants(&mut tx).await?;
-    drop(tx);
-    for tenant in &tenants {
-        verify_secrets(store, tenant, &mut found).await?;
-        verify_events(store, tenant, &mut found).await?;
-        let mut tx = store.read().await?;
-        let listed = target::list(&mut tx, store.keyring(), tenant).await;
-        found.targets += found.take(listed).len() as u64;
+    for wrong in verify_all(store).await? {
+        found.note(&format_args!("{} `{}`: {}", wrong.table, wrong.row, wrong.because));
+    }
+    for tenant in &backup::list_tenants(&mut tx).await? {
+        let counts = overview::count(&mut tx, tenant).await?;
+        found.targets += u64::try_from(counts.targets).unwrap_or(0);
+        found.events += overview::count_events(&mut tx, tenant).await?;
+        verify_values(store, &mut tx, tenant, &mut found).await?;
     }
     Ok(found)
 }
 
-async fn verify_secrets(store: &Store, tenant: &TenantId, found: &mut Verified) -> Result<(), Trouble> {
+/// Opens every value. A row whose MAC is wrong was noted before and is passed over.
+async fn verify_values(store: &Store, tx: &mut Tx, tenant: &TenantId, found: &mut Verified) -> Result<(), Trouble> {
     let mut after = String::new();
     loop {
-        let mut tx = store.read().await?;
-        let page = secret::list(&mut tx, store.keyring(), tenant, "", &after, PAGE).await;
-        let page = found.take(page);
+        let page = overview::list_sealed(tx, tenant, &after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        after = last.name.to_string();
-        for one in &page {
-            found.secrets += 1;
-            let loaded = secret::find(&mut tx, store.keyring(), tenant, &one.id).await;
-            found.take(loaded);
-            verify_values(store, tenant, &one.id, found).await?;
+        after = last.as_str().to_owned();
+        for id in &page {
+            let Ok(Some(version)) = version::find(tx, store.keyring(), tenant, id).await else { continue };
+            let Some(token) = &version.token else { continue };
+            match store.keyring().open(&version_place(&version), &version.key, token) {
+                Ok(_) => found.values += 1,
+                Err(error) => found.note(&format_args!("version `{id}`: {error}")),
+            }
         }
-    }
-}
-
-async fn verify_values(store: &Store, tenant: &TenantId, id: &SecretId, found: &mut Verified) -> Result<(), Trouble> {
-    let mut tx = store.read().await?;
-    let listed = version::list(&mut tx, store.keyring(), tenant, id).await;
-    for one in found.take(listed) {
-        let Some(token) = &one.token else { continue };
-        match store.keyring().open(&version_place(&one), &one.key, token) {
-            Ok(_) => found.values += 1,
-            Err(error) => found.note(&format_args!("version `{}`: {error}", one.id)),
-        }
-    }
-    Ok(())
-}
-
-async fn verify_events(store: &Store, tenant: &TenantId, found: &mut Verified) -> Result<(), Trouble> {
-    let mut after = String::new();
-    loop {
-        let mut tx = store.read().await?;
-        let page = event::list_after(&mut tx, store.keyring(), tenant, &after, PAGE).await;
-        let page = found.take(page);
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.id.to_string();
-        found.events += page.len() as u64;
     }
 }

@@ -133,10 +133,14 @@ async fn read(source: &MasterSource) -> Result<MasterKeys, Trouble> {
         passphrase: None,
         variable: Some(&variable),
     };
-    source
-        .read(&surroundings)
-        .await
-        .map_err(|error: SourceError| Trouble::new(Kind::Unavailable, error.code(), error.to_string(), error.hint()))
+    source.read(&surroundings).await.map_err(|error: SourceError| unavailable(error.code(), error.hint(), &error))
+}
+
+/// Trouble of an error, with what lies beneath it.
+fn unavailable(code: &'static str, hint: String, error: &dyn std::error::Error) -> Trouble {
+    let mut trouble = Trouble::new(Kind::Unavailable, code, error.to_string(), hint);
+    trouble.source = error.source().map(|cause| Box::from(cause.to_string()));
+    trouble
 }
 
 /// Puts a new key before the others in its file, then wraps all roots with it.
@@ -168,8 +172,7 @@ async fn new_master(
 fn prepend(path: &std::path::Path, masters: &MasterKeys, random: &dyn Random) -> Result<MasterKeys, Trouble> {
     let longer = masters.prepend_new(random);
     let written = write_private(path, &longer.to_text(), Existing::Replace, random);
-    written
-        .map_err(|error: FileError| Trouble::new(Kind::Unavailable, error.code(), error.to_string(), error.hint()))?;
+    written.map_err(|error: FileError| unavailable(error.code(), error.hint(), &error))?;
     Ok(longer)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use keywheel_contract::{Declaration, Overlap};
 use serde_json::Value;
 
 use super::asked::{Asked, invalid};
@@ -49,6 +50,20 @@ pub(super) fn check_text(key: &str, text: &str) -> Result<(), Trouble> {
     }
     let sentence = format!("`{key}` has {} bytes, at most {LONGEST_TEXT} are allowed", text.len());
     Err(invalid("text-too-long", sentence, "shorten it"))
+}
+
+/// How long the previous version stays valid where nobody says: not at all where the target can hold one value only.
+pub(super) fn usual_overlap(declared: &Declaration) -> i64 {
+    if declared.overlap == Overlap::None { 0 } else { OVERLAP_US }
+}
+
+/// Refuses a promise that the strategy cannot keep.
+pub(super) fn refuse_impossible_overlap(declared: &Declaration, overlap_us: i64) -> Result<(), Trouble> {
+    if declared.overlap != Overlap::None || overlap_us == 0 {
+        return Ok(());
+    }
+    let sentence = "the old value ends when the new one begins: nothing can overlap";
+    Err(invalid("overlap-impossible", sentence, "leave `overlap` out, or choose a strategy with two accounts"))
 }
 
 /// What a version is born with.

@@ -8,13 +8,13 @@ use utoipa::ToSchema;
 
 use super::{
     asked::{Asked, Told, conflict, read_name, refuse_deleted, refuse_in_rotation},
-    secret_fields::{Birth, check_tags, check_text, read_duration},
+    secret_fields::{Birth, check_tags, check_text, read_duration, refuse_impossible_overlap},
     wire::{Fields, Moment},
 };
 use crate::{
     engine::{Engine, Kind, Trouble},
     model::{Actor, Material, Name, Secret, Stage},
-    store::{Tx, Written, agenda, secret, version},
+    store::{Tx, Written, agenda, secret, target, version},
 };
 
 /// A value, and what is said about its secret.
@@ -245,7 +245,7 @@ fn not_expected(name: &Name, expected: Option<i64>, found: i64) -> Trouble {
 /// Changes what is said about a secret. Values, target and rotator settings stay.
 ///
 /// A nearer expiry may pull the next rotation forward; nothing here moves it back. Errors: `secret-deleted`;
-/// `rotation-running` for a change of the overlap.
+/// `rotation-running` or `overlap-impossible` for a change of the overlap.
 pub async fn edit(engine: &Arc<Engine>, actor: &Actor, name: &str, request: EditSecret) -> Result<(), Trouble> {
     let name = name.to_owned();
     let asked = Asked::new(engine, actor);
@@ -257,6 +257,7 @@ pub async fn edit(engine: &Arc<Engine>, actor: &Actor, name: &str, request: Edit
                     refuse_in_rotation(&found)?;
                 }
                 request.about.apply_to(&mut found)?;
+                asked.refuse_impossible(tx, &found, &request.about).await?;
                 let mut written = vec![secret::update(tx, asked.keyring(), &mut found).await?];
                 if request.about.expires_at.is_some() {
                     written.extend(asked.pull_plan_forward(tx, &found).await?);
@@ -267,6 +268,16 @@ pub async fn edit(engine: &Arc<Engine>, actor: &Actor, name: &str, request: Edit
             })
         })
         .await
+}
+
+impl Asked {
+    /// Refuses an overlap that the strategy of a managed secret cannot keep.
+    async fn refuse_impossible(&self, tx: &mut Tx, secret: &Secret, about: &About) -> Result<(), Trouble> {
+        let (Some(id), Some(_)) = (&secret.target, &about.overlap) else { return Ok(()) };
+        let Some(place) = target::find(tx, self.keyring(), self.tenant(), id).await? else { return Ok(()) };
+        let declared = self.engine.rotators.find(&place.rotator)?.declare(&place.settings, &secret.settings)?;
+        refuse_impossible_overlap(&declared, secret.overlap_us)
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{CliError, input};
+use crate::cli::{CliError, input};
 
 /// Reads settings: `key=value`, dotted keys for nested ones; a value that is JSON (a number, `true`, a list) is taken
 /// as that, `@FILE` is the text of a file that is not secret, all else is text.
-pub(super) fn read(pairs: &[String]) -> Result<Map<String, Value>, CliError> {
+pub(in crate::cli) fn read(pairs: &[String]) -> Result<Map<String, Value>, CliError> {
     let mut settings = Map::new();
     for pair in pairs {
         let (key, text) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
@@ -45,7 +45,7 @@ fn put(settings: &mut Map<String, Value>, key: &str, value: Value) -> Result<(),
 }
 
 /// Reads labels: `key=value`; `key=` takes the label off.
-pub(super) fn tags(pairs: &[String]) -> Result<std::collections::BTreeMap<String, Option<String>>, CliError> {
+pub(in crate::cli) fn tags(pairs: &[String]) -> Result<std::collections::BTreeMap<String, Option<String>>, CliError> {
     let read = |pair: &String| {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
             CliError::usage(format!("`{pair}` is no label"), "write `key=value`, or `key=` to take it off")

@@ -2,8 +2,10 @@
 
 use axum::http::Method;
 
-use super::{CliError, Cx, Exit, output, secret::show::time};
-use crate::{cli::table::Table, engine::ops::plan::Plan};
+use crate::{
+    cli::{CliError, Cx, Exit, output, secret::show::time, table::Table},
+    engine::ops::plan::Plan,
+};
 
 /// Arguments of `keywheel plan`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +19,7 @@ pub struct Args {
     prefix: String,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
+pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
     let client = cx.client()?;
     let ask = client.ask(Method::GET, &["plan"]).query("days", args.days).query("prefix", args.prefix);
     let plan: Plan = ask.send().await?;

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for real servers, in running time")]
 
 mod crash;
+mod disk;
 mod engine;
 mod house;
 mod keyring;

@@ -13,6 +13,9 @@ use crate::{
     rotation::{Next, Status, plan},
 };
 
+/// How long a secret waits for room on the store's disk before it looks again.
+const LOOK_FOR_ROOM: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
+
 /// Something to be done now.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Work {
@@ -123,8 +126,13 @@ fn look_at_start(subject: &Subject, setting: &Setting, earliest: &mut Earliest) 
         earliest.offer(start_at);
         return None;
     }
-    // A closed breaker, or room on the disk, wakes the secret: neither is a moment that could be waited for.
-    (setting.has_room && !is_open(subject)).then_some(Work::Start)
+    if !setting.has_room {
+        // Nothing tells a secret that there is room again.
+        earliest.offer(setting.now + LOOK_FOR_ROOM);
+        return None;
+    }
+    // A closed breaker wakes the secret: it is no moment that could be waited for.
+    (!is_open(subject)).then_some(Work::Start)
 }
 
 /// A planned rotation never begins within an overlap, outside its window or in a freeze; a requested one cuts an

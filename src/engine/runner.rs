@@ -50,6 +50,9 @@ pub(super) struct Runner {
 /// How long a subject whose rows cannot be read is left alone.
 const AFTER_TROUBLE: Duration = Duration::from_mins(1);
 
+/// How long it is left alone when the store could not be written: the target may be ahead of what is served.
+const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
+
 /// Works on a claim to its end.
 pub(super) async fn work(engine: Arc<Engine>, claim: Claim) {
     if let Err(error) = work_on(&engine, &claim).await {
@@ -83,9 +86,19 @@ async fn report(engine: &Engine, claim: &Claim, error: RunError) {
         }
         other => tracing::error!(subject = claim.subject, "{other}"),
     }
-    let hold_off = engine.now() + AFTER_TROUBLE;
-    if let Err(error) = engine.end(claim, Some(hold_off)).await {
+    let passes = match &error {
+        RunError::Store(error) => error.may_pass(),
+        RunError::Trouble(trouble) => matches!(&*trouble.code, "store-full" | "store-unavailable"),
+    };
+    let hold_off = if passes { AFTER_STORE_TROUBLE } else { AFTER_TROUBLE };
+    // While the store takes no write the claim cannot be ended either. It is tried until the claim ends by itself.
+    while let Err(error) = engine.end(claim, Some(engine.now() + hold_off)).await {
         tracing::warn!(subject = claim.subject, code = error.code(), "{error}");
+        let stands = engine.claims.stands(&claim.subject, claim.fence, engine.clock.boot());
+        if !error.may_pass() || !stands || engine.is_stopping() {
+            return;
+        }
+        engine.clock.sleep(AFTER_STORE_TROUBLE).await;
     }
 }
 

@@ -105,6 +105,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the same may go well a little later, with nobody mending rows.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Database { .. } | Self::CommitUnknown | Self::Full)
+    }
+
     /// A stable code.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,6 +1,9 @@
 //! The daemon is killed, and what it left is judged.
 
+mod canaries;
 mod each_point;
-mod points;
+pub(crate) mod points;
+mod preconditions;
 mod sigterm;
+mod under_load;
 mod whole;

@@ -15,25 +15,25 @@ use crate::support::wait::eventually;
 const STILL: Duration = Duration::from_millis(250);
 
 /// A daemon whose data directory is kept as it was before the rotation.
-pub(super) struct Walk {
-    pub(super) scene: Scene,
+pub(crate) struct Walk {
+    pub(crate) scene: Scene,
     /// The secret.
     name: String,
     /// The passwords that roles had before the rotation.
     before: Vec<(String, &'static str)>,
-    pub(super) faults: Faults,
+    pub(crate) faults: Faults,
 }
 
 /// Where the daemon is killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stop {
-    pub(super) spot: String,
-    pub(super) when: When,
+pub(crate) struct Stop {
+    pub(crate) spot: String,
+    pub(crate) when: When,
 }
 
 impl Walk {
     /// Stops the daemon of a scene with one adopted account, and keeps its data.
-    pub(super) async fn begin(mut scene: Scene, name: &str, before: Vec<(String, &'static str)>) -> Result<Self> {
+    pub(crate) async fn begin(mut scene: Scene, name: &str, before: Vec<(String, &'static str)>) -> Result<Self> {
         ensure!(scene.daemon.terminate().await?.success(), "the daemon did not end well");
         scene.daemon.keep_data()?;
         let folder = scene.daemon.folder().join("faults");
@@ -43,7 +43,7 @@ impl Walk {
     }
 
     /// Puts store and target back and starts the daemon under a plan of faults that is not armed yet.
-    pub(super) async fn again(&mut self, faults: &Faults) -> Result<()> {
+    pub(crate) async fn again(&mut self, faults: &Faults) -> Result<()> {
         self.scene.daemon.clear_env();
         if self.scene.daemon.is_running() {
             self.scene.daemon.kill9().await?;
@@ -58,17 +58,22 @@ impl Walk {
     }
 
     /// One undisturbed rotation; answers its points.
-    pub(super) async fn record(&mut self) -> Result<Vec<Point>> {
+    pub(crate) async fn record(&mut self) -> Result<Vec<Point>> {
         let faults = self.faults.clone();
         self.again(&faults).await?;
         faults.arm()?;
-        self.scene.daemon.rotate(&[&self.name]).await?;
+        self.ask().await?;
         self.until_still().await?;
         faults.disarm()?;
         let points = faults.record()?;
         self.scene.settle_and_prove().await.context("an undisturbed rotation")?;
         ensure!(points.len() > 20, "only {} points were recorded", points.len());
         Ok(points)
+    }
+
+    /// Asks for a rotation.
+    pub(crate) async fn ask(&self) -> Result<()> {
+        self.scene.daemon.rotate(&[&self.name]).await.map(drop)
     }
 
     async fn until_still(&self) -> Result<()> {
@@ -85,35 +90,36 @@ impl Walk {
 
     /// Kills at a point of a fresh rotation, restarts without faults, and has the oracle find nothing. Answers
     /// whether the point was reached.
-    pub(super) async fn kill_at(&mut self, stop: &Stop) -> Result<bool> {
+    pub(crate) async fn kill_at(&mut self, stop: &Stop) -> Result<bool> {
         let plan = self.faults.clone().kill(&stop.spot, stop.when);
         self.again(&plan).await?;
         plan.arm()?;
         // The request itself may be cut off.
-        let _ = self.scene.daemon.rotate(&[&self.name]).await;
+        let _ = self.ask().await;
         let is_reached = self.until_dead_or_settled().await?;
         plan.disarm()?;
         if !is_reached {
             return Ok(false);
         }
+        self.scene.daemon.forget_ended();
         ensure!(plan.fired().len() == 1, "the kill left no mark: {:?}", plan.fired());
         self.recover().await.with_context(|| format!("killed {:?} {}", stop.when, stop.spot))?;
         Ok(true)
     }
 
     /// Starts the dead daemon without faults, waits until all is over, and judges.
-    pub(super) async fn recover(&mut self) -> Result<()> {
+    pub(crate) async fn recover(&mut self) -> Result<()> {
         self.scene.daemon.clear_env();
         self.scene.daemon.serve().await?;
         self.scene.settle_and_prove().await.map(drop)
     }
 
-    async fn until_dead_or_settled(&mut self) -> Result<bool> {
+    /// Waits until the daemon has ended, or has nothing more to do; answers whether it has ended.
+    pub(crate) async fn until_dead_or_settled(&mut self) -> Result<bool> {
         let started = Instant::now();
         let mut still_since = None;
         loop {
             if !self.scene.daemon.is_running() {
-                self.scene.daemon.forget_ended();
                 return Ok(true);
             }
             let settled = async || Some(self.scene.daemon.is_settled().await);
@@ -133,7 +139,7 @@ impl Walk {
 
 /// The stops for recorded points: before each, and after what leaves the process or becomes durable. After any other
 /// write the world is as before the next point.
-pub(super) fn stops(points: &[Point]) -> Vec<Stop> {
+pub(crate) fn stops(points: &[Point]) -> Vec<Stop> {
     let mut stops = Vec::new();
     for point in points {
         stops.push(Stop { spot: point.spot(), when: When::Before });
@@ -148,21 +154,38 @@ pub(super) fn stops(points: &[Point]) -> Vec<Stop> {
     stops
 }
 
-/// How many of the writes between two syncs are stops of the test run, beside the first and the last.
-const WRITES_PER_SYNC: usize = 1;
-
-/// The stops of a test run: all but some of the writes that a transaction makes before its sync.
-pub(super) fn sampled(points: &[Point], seed: u64) -> Vec<Stop> {
+/// The stops of a test run: one write, by a seed, of those between two syncs, each sync before and after, and after
+/// all that is sent. The stops left out leave store and target as one of these does.
+pub(crate) fn sampled(points: &[Point], seed: u64) -> Vec<Stop> {
     let mut sampler = Sampler::new(seed);
-    let mut chosen: Vec<Point> = Vec::new();
+    let mut stops = Vec::new();
     for run in points.chunk_by(|one, next| one.kind == "write" && next.kind == "write") {
-        if let [first, inner @ .., last] = run {
-            chosen.push(first.clone());
-            chosen.extend(sampler.some(inner, WRITES_PER_SYNC));
-            chosen.push(last.clone());
-        } else {
-            chosen.extend_from_slice(run);
+        for point in sampler.some(run, 1) {
+            let whens: &[When] = match point.kind.as_str() {
+                "send" | "connect" => &[When::After],
+                "sync" => &[When::Before, When::After],
+                _ => &[When::Before],
+            };
+            stops.extend(whens.iter().map(|when| Stop { spot: point.spot(), when: *when }));
         }
     }
-    stops(&chosen)
+    stops
+}
+
+/// The writes of the store: all, or by a seed one of each run between two syncs.
+pub(crate) fn writes(points: &[Point], seed: Option<u64>) -> Vec<String> {
+    let mut sampler = seed.map(Sampler::new);
+    let runs = points.chunk_by(|one, next| one.kind == "write" && next.kind == "write");
+    let runs = runs.filter(|run| run[0].kind == "write");
+    runs.flat_map(|run| match &mut sampler {
+        Some(sampler) => sampler.some(run, 1),
+        None => run.to_vec(),
+    })
+    .map(|point| point.spot())
+    .collect()
+}
+
+/// The syncs of the store.
+pub(crate) fn syncs(points: &[Point]) -> Vec<String> {
+    points.iter().filter(|point| point.kind == "sync").map(Point::spot).collect()
 }

@@ -24,9 +24,7 @@ mod proofs {
         scene.add_target("cold", proxy.address().port()).await?;
         let names = |stem: &str, count: usize| (0..count).map(|i| format!("{stem}{i}")).collect::<Vec<_>>();
         let (frozen, healthy) = (names("cold", PER_TARGET * 10), names("warm", HEALTHY));
-        for (target, role) in
-            frozen.iter().map(|role| ("cold", role)).chain(healthy.iter().map(|role| ("pg", role)))
-        {
+        for (target, role) in frozen.iter().map(|role| ("cold", role)).chain(healthy.iter().map(|role| ("pg", role))) {
             scene.server.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", crate::support::scene::FIRST));
             scene.adopt(target, role, json!({ "strategy": "single", "role": role }), role).await?;
         }

@@ -15,7 +15,10 @@ mod proofs {
         ensure!(scene.served_logs_in(name).await?, "what is served for `{name}` does not log in");
         let journal = scene.daemon.journal(name).await?;
         let sealed = journal.iter().filter(|kind| *kind == "sealed").count();
-        ensure!(sealed == 1 && journal.iter().any(|kind| kind == "published"), "a live value was given up: {journal:?}");
+        ensure!(
+            sealed == 1 && journal.iter().any(|kind| kind == "published"),
+            "a live value was given up: {journal:?}"
+        );
         ensure!(journal.iter().any(|kind| kind == "probed"), "nothing was probed: {journal:?}");
         Ok(())
     }

@@ -4,3 +4,4 @@ mod cuts;
 mod frozen;
 mod held_row;
 mod lost_answer;
+mod server_killed;

@@ -84,21 +84,23 @@ def store_findings(path, stopped):
     return found
 
 
-def leaks(passwords, places):
+def files_of(places):
+    """Every file below the places."""
+    for place in map(pathlib.Path, places):
+        yield from [place] if place.is_file() else (path for path in place.rglob("*") if path.is_file())
+
+
+def leaks(passwords, files):
     """I9: files in which a stored value stands in clear, base64, hex or URL encoding."""
-    shapes = {}
+    forms = set()
     for password in passwords:
         raw = password.encode()
-        shapes[password] = {raw, base64.b64encode(raw).rstrip(b"="), raw.hex().encode(),
-                            urllib.parse.quote(password, safe="").encode()}
-    for place in places:
-        place = pathlib.Path(place)
-        files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
-        for file in files:
-            content = file.read_bytes()
-            for forms in shapes.values():
-                if any(form in content for form in forms):
-                    yield {"invariant": "I9", "what": f"a stored value stands in {file}"}
+        forms |= {raw, base64.b64encode(raw).rstrip(b"="), raw.hex().encode(),
+                  urllib.parse.quote(password, safe="").encode()}
+    for file in files:
+        content = file.read_bytes()
+        if any(form in content for form in forms):
+            yield {"invariant": "I9", "what": f"a stored value stands in {file}"}
 
 
 def look(api, target, store, scan):
@@ -108,10 +110,11 @@ def look(api, target, store, scan):
     if store is not None:
         seen["store"] += store_findings(store, False)
     passwords = {v["password"] for secret in secrets for v in secret["versions"] if v["password"]}
-    seen["store"] += leaks(passwords, scan)
+    files = list(files_of(scan))
+    seen["store"] += leaks(passwords, files)
     checked = {"secrets": len(secrets), "versions": sum(len(secret["versions"]) for secret in secrets),
                "logins": logins, "roles": len(seen["roles"]),
                "rotations": sum(len(secret["rotations"]) for secret in secrets),
                "occurrences": sum(len(secret["occurrences"]) for secret in secrets),
-               "store": store is not None, "scanned": list(map(str, scan))}
+               "store": store is not None, "scanned": list(map(str, scan)), "scanned_files": len(files)}
     return seen, checked

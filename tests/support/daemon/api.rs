@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Daemon;
@@ -11,6 +12,12 @@ use crate::support::wait::eventually;
 /// A name as one segment of a path.
 pub(crate) fn segment(name: &str) -> String {
     name.replace('/', "%2F")
+}
+
+/// Whether a version should have been retired by now. One whose retirement failed waits for its next try.
+fn is_overdue(version: &Value) -> bool {
+    let at = version["retire_at"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    version["stage"] == "previous" && at.is_some_and(|at| at <= Utc::now())
 }
 
 impl Daemon {
@@ -87,11 +94,25 @@ impl Daemon {
         self.ask("GET", "/status", None).await
     }
 
-    /// Whether nothing runs and no request is open.
+    /// Whether nothing runs, no request is open, and no version waits for its retirement: for accounts without an
+    /// overlap.
     pub(crate) async fn is_settled(&self) -> bool {
         let Ok(status) = self.status().await else { return false };
         let open = status["occurrences"]["open"].as_i64().unwrap_or(0);
-        status["rotations_running"] == 0 && open == 0 && status["due"] == 0
+        let is_quiet = status["rotations_running"] == 0 && open == 0 && status["due"] == 0;
+        is_quiet && self.has_retired().await.unwrap_or(false)
+    }
+
+    async fn has_retired(&self) -> Result<bool> {
+        let page = self.ask("GET", "/secrets?managed=true&limit=1000", None).await?;
+        for line in page["secrets"].as_array().context("a page of secrets")? {
+            let shown = self.secret(line["name"].as_str().context("a name")?).await?;
+            let versions = shown["versions"].as_array().context("versions")?;
+            if versions.iter().any(is_overdue) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until nothing runs and no request is open.

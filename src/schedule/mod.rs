@@ -1,9 +1,7 @@
 //! When a secret's next rotation is due, as pure functions over data: `now` is passed in, nothing is read or kept.
-//!
-//! - [`Schedule`] is what people write and the store keeps; [`Schedule::compile`] makes the form that answers.
-//! - It does not decide whether a fire *was* done: the store's occurrences know that (invariant I6).
-//! - Invariants: an answer lies after the last publish, and never outside the window or in a freeze unless it says
-//!   [`Because::ExpiryBeatsWindow`]; the same question has the same answer on every replica.
+//! Whether a fire *was* done is not decided here: the store's occurrences know that (I6).
+//! Invariants: an answer lies after the last publish, and never outside the window or in a freeze unless it says
+//! [`Because::ExpiryBeatsWindow`]; the same question has the same answer on every replica.
 
 mod check;
 mod compiled;

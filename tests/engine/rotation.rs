@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use keywheel::engine::Options;
+use keywheel::{
+    engine::Options,
+    rotation::{Because, Recorded},
+};
 use keywheel_contract::{
     Refusal,
     kit::{Door, Fault, FaultRule, Operation, Strategy},
@@ -145,5 +148,24 @@ async fn a_hundred_requests_before_the_publish_are_one_rotation() {
     assert!(world.open_occurrences(&id).await.is_empty());
     let kinds = world.event_kinds(&id).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "rotation.planned").count(), 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_is_asked_for_during_the_verification_is_heard_before_the_publish() {
+    let mut world = World::new(quick()).await;
+    let id = world.adopt("app", Strategy::Single).await;
+    world.fake.inject(FaultRule::next(Operation::Verify, Fault::Freeze));
+    world.start();
+    world.request(&id).await;
+    let is_frozen = async || (world.fake.fired(Operation::Verify, Fault::Freeze) == 1).then_some(());
+    crate::support::wait::eventually(Duration::from_secs(10), "it is verified", is_frozen).await.expect("in time");
+    let because = Because::new("asked", "an operator asked for the way back", "nothing to do");
+    world.tell_rotation(&id, &Recorded::RollbackRequested { because }).await;
+    world.fake.release("app");
+    world.until_status(&id, "unwound").await;
+    assert_eq!(world.current(&id).await.number, Some(1));
+    assert!(world.served_logs_in("app", &id).await);
+    assert!(world.open_occurrences(&id).await.is_empty(), "what was called back is not tried again");
     world.stop().await;
 }

@@ -10,6 +10,7 @@ use keywheel::{
         Actor, Material, Minter, Name, Occurrence, OccurrenceId, OccurrenceOrigin, ScheduleRow, Secret, SecretId,
         Stage, Target, TargetId, TenantId, Version, VersionId,
     },
+    rotation::Recorded,
     schedule::{DueContext, NextDue, Schedule, next_due, zone_data_version},
     store::{
         NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, rotation, schedule, secret, target,
@@ -317,6 +318,38 @@ impl World {
             .await;
         asked.expect("asked");
         self.engine.wake();
+    }
+
+    /// Writes an event into the journal of the rotation that runs, as an operator's request does.
+    pub(crate) async fn tell_rotation(&self, id: &SecretId, recorded: &Recorded) {
+        let mut tx = self.engine.store.read().await.expect("a connection");
+        let newest = rotation::list(&mut tx, &self.tenant, Some(id), None, 1).await.expect("readable");
+        drop(tx);
+        let (kind, facts) = recorded.to_wire();
+        let told = NewEvent {
+            id: self.engine.mint(EventId::mint),
+            tenant: self.tenant.clone(),
+            subject: id.as_str().to_owned(),
+            rotation: Some(newest[0].id.clone()),
+            kind,
+            facts,
+            written: Vec::new(),
+            actor: Actor::daemon(),
+            reason: "a test".to_owned(),
+            at: self.engine.now(),
+        };
+        let (keyring, subject) = (Arc::clone(&self.keyring), id.as_str().to_owned());
+        let written: Result<(), StoreError> = self
+            .engine
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::lock(tx, &subject).await?;
+                    event::append(tx, &keyring, told).await.map(|_| ())
+                })
+            })
+            .await;
+        written.expect("told");
     }
 
     /// The open occurrences of a secret.

@@ -131,7 +131,7 @@ impl<'c> World<'c> {
             Next::Prepare => self.prepare(),
             Next::Apply { attempt } => {
                 self.record(Recorded::Applying { attempt });
-                self.apply(attempt)
+                self.attempt(attempt)
             }
             Next::Settle => self.settle(),
             Next::Probe => self.probe(),
@@ -156,7 +156,7 @@ impl<'c> World<'c> {
                 self.record(Recorded::Sealed { version: version(value), identity: "app".to_owned() });
                 let attempt = self.rotation.attempts + 1;
                 self.record(Recorded::Applying { attempt });
-                self.apply(attempt)
+                self.attempt(attempt)
             }
             1 if self.rotation.candidates.is_empty() => {
                 Ok(self.record(Recorded::Unwound { because: because("no value") }))
@@ -166,7 +166,7 @@ impl<'c> World<'c> {
         }
     }
 
-    fn apply(&mut self, attempt: u32) -> Result<(), Crash> {
+    fn attempt(&mut self, attempt: u32) -> Result<(), Crash> {
         let change = Change::Apply(self.candidate());
         match self.change(change)? {
             Ok(()) => self.record(Recorded::Applied { attempt }),

@@ -1,16 +1,23 @@
 //! Rotations in a second of a saturated healthy target while a second target is frozen, over the same alone. The
 //! frozen one accepts connections and never answers; ten times as many secrets as it has slots are due there.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    clippy::duplicated_attributes,
+    clippy::wildcard_imports,
+    clippy::print_stdout,
+    reason = "a bench uses a part of the tests' harness, measures in running time, and prints its figures"
+)]
 
 #[path = "support/mod.rs"]
 mod ground;
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use keywheel::engine::Options;
 use ground::{
     figures::{Goal, say, tell_pairs},
     pause::pause,
@@ -18,6 +25,7 @@ use ground::{
     servers::postgres::PostgresServer,
     world::{World, saturate, server},
 };
+use keywheel::engine::Options;
 use tokio::net::TcpListener;
 
 const PAIRS: usize = 5;

@@ -1,10 +1,18 @@
 //! The built daemon with 100,000 scheduled secrets, drift checks off and nothing due: processor time over a minute,
 //! resident memory, and start to ready over the same with 1,000.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    clippy::duplicated_attributes,
+    clippy::wildcard_imports,
+    clippy::print_stdout,
+    reason = "a bench uses a part of the tests' harness, measures in running time, and prints its figures"
+)]
 
 #[path = "support/mod.rs"]
 mod ground;
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::{
@@ -14,13 +22,6 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::TimeDelta;
-use keywheel::{
-    engine::Options,
-    keyring::{Keyring, MasterSource, Surroundings},
-    model::Material,
-    store::{SqliteOptions, Store, tenant},
-};
-use serde_json::json;
 use ground::{
     figures::{Goal, say, tell_pairs, tell_value},
     pause::pause,
@@ -28,11 +29,18 @@ use ground::{
     servers::daemon::Daemon,
     world::engine_over,
 };
+use keywheel::{
+    engine::Options,
+    keyring::{Keyring, MasterSource, Surroundings},
+    model::Material,
+    store::{SqliteOptions, Store, tenant},
+};
+use serde_json::json;
 
 const MANY: usize = 100_000;
 const FEW: usize = 1_000;
 const PAIRS: usize = 7;
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_mins(1);
 const QUIET: &str = "[engine]\nprobe_every = \"off\"\n";
 
 #[tokio::main]
@@ -50,7 +58,7 @@ async fn main() -> Result<()> {
     let before = many.usage()?;
     pause(WATCHED).await;
     let after = many.usage()?;
-    let share = (after.cpu - before.cpu).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
+    let share = after.cpu.saturating_sub(before.cpu).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
     tell_value("idle processor time with 100,000 secrets", Goal::AtMost(0.1), share, "% of a core over 60 s");
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
     let memory = after.rss as f64 / 1e6;

@@ -1,17 +1,24 @@
 //! Time between due and done of scheduled rotations, at half of the rate that a saturated engine reaches in the same
 //! minute.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    clippy::duplicated_attributes,
+    clippy::wildcard_imports,
+    clippy::print_stdout,
+    reason = "a bench uses a part of the tests' harness, measures in running time, and prints its figures"
+)]
 
 #[path = "support/mod.rs"]
 mod ground;
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::TimeDelta;
-use keywheel::{clock::micros, engine::Options};
 use ground::{
     figures::{Goal, per_second, quantile_ms, say, tell_value},
     pause::pause,
@@ -20,6 +27,7 @@ use ground::{
     tail::Tail,
     world::{World, saturate, server},
 };
+use keywheel::{clock::micros, engine::Options};
 
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(15);

@@ -1,22 +1,30 @@
 //! Rotations in a second with verification, over what server and driver allow: 1/(1/change + 1/login) of the same
 //! minute. 100 roles, 32 tasks, SQLite with `synchronous=FULL`, an engine in this process.
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    clippy::duplicated_attributes,
+    clippy::wildcard_imports,
+    clippy::print_stdout,
+    reason = "a bench uses a part of the tests' harness, measures in running time, and prints its figures"
+)]
 
 #[path = "support/mod.rs"]
 mod ground;
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "a bench uses a part of the harness")]
 mod support;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use keywheel::engine::Options;
 use ground::{
     figures::{Goal, say, tell_pairs, tell_steps},
     rates::Limit,
     tail::steps_of,
     world::{World, saturate, server},
 };
+use keywheel::engine::Options;
 
 const PAIRS: usize = 5;
 

@@ -59,7 +59,10 @@ mod proofs {
             longest = longest.max(wrong);
             kills += 1;
         }
-        eprintln!("served but wrong after {affected} of {kills} kills, {longest:?} at most");
+        #[expect(clippy::print_stderr, reason = "a proof prints its figure")]
+        {
+            eprintln!("served but wrong after {affected} of {kills} kills, {longest:?} at most");
+        }
         scene.daemon.settle(SETTLING * 4).await?;
         scene.settle_and_prove().await?;
         proof.end(kills, owed)

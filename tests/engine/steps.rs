@@ -171,7 +171,9 @@ mod proofs {
             still.until_frozen(&cases).await;
             still.world.crash().await;
             if acts_late {
-                cases.iter().for_each(|case| assert!(still.world.fake.release(&case.name) < 2));
+                for case in &cases {
+                    assert!(still.world.fake.release(&case.name) < 2);
+                }
             }
             still.world.restart().await;
             still.finish(cases.iter().map(|case| &case.id)).await;

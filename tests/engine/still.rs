@@ -17,7 +17,7 @@ use super::world::World;
 use crate::support::wait::eventually;
 
 /// How long, in real time, the engine may take for what is due at one moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long, in real time, until something that is under way is taken to wait for the clock.
 const A_LITTLE: Duration = Duration::from_millis(100);

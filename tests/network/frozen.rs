@@ -46,7 +46,7 @@ mod proofs {
             let alerts = status["alerts"].as_array()?.clone();
             alerts.iter().find(|alert| alert["kind"] == "target-unreachable")?["sentence"].as_str().map(str::to_owned)
         };
-        let sentence = eventually(Duration::from_secs(60), "an alert names the target", told).await?;
+        let sentence = eventually(Duration::from_mins(1), "an alert names the target", told).await?;
         ensure!(sentence.contains("`cold`"), "the alert names another: {sentence}");
         proxy.set(Mode::Pass).await?;
         scene.daemon.settle(SETTLING * 3).await?;

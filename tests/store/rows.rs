@@ -1,4 +1,10 @@
 //! Rows come back as they were written; names are unique; what changed since it was read is not written over.
+#![allow(
+    clippy::cloned_ref_to_slice_refs,
+    clippy::assigning_clones,
+    clippy::needless_for_each,
+    reason = "expected rows are written as they read"
+)]
 
 use keywheel::{
     model::{Name, OccurrenceEnd, Stage},

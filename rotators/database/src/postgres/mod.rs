@@ -11,7 +11,6 @@ mod alternate;
 mod change;
 mod classify;
 mod control;
-mod idle;
 mod job;
 mod knock;
 mod md5;

@@ -32,8 +32,8 @@ mod proofs {
         walk.again(plan).await?;
         plan.arm()?;
         let asked = walk.ask().await;
-        if !walk.until_dead_or_settled().await? {
-            ensure!(plan.fired().is_empty(), "the daemon goes on after {:?}", plan.fired());
+        // What fails after the publish lets the rotation look settled for the moment before the daemon ends.
+        if !walk.until_dead_or_settled().await? && plan.fired().is_empty() {
             return Ok(false);
         }
         expect_end(walk, plan).await?;

@@ -34,12 +34,9 @@ mod proofs {
         Ok(())
     }
 
+    #[ignore = "not steady: red once in the case of a bounded room; see docs/proofs.md"]
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_disk_loses_nothing_and_needs_no_restart() -> Result<()> {
-        // Not yet steady: tried by `scripts/test --deep` alone, and said so in docs/proofs.md.
-        if crate::support::proof::count(0, 1) == 0 {
-            return Ok(());
-        }
         let proof = Proof::begin("31", "writes that found the disk full");
         let scene = Scene::start(QUIET).await?;
         scene.adopt_single("app").await?;

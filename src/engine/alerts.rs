@@ -1,6 +1,7 @@
 //! What needs a person: opened and closed in the transaction of what it tells.
 
 use keywheel_contract::Failure;
+use serde_json::{Value, json};
 
 use super::{
     Engine,
@@ -8,11 +9,12 @@ use super::{
     runner::{RunError, Runner},
 };
 use crate::{
-    model::{EventId, SecretId, TargetId, TenantId},
+    model::{Actor, DocumentId, EventId, SecretId, TargetId, TenantId},
     rotation::Because,
     store::{
-        StoreError, Tx,
+        NewEvent, StoreError, Tx,
         alert::{self, Alert},
+        event,
     },
 };
 
@@ -32,6 +34,8 @@ pub(crate) mod kind {
     pub(crate) const DELIVERY: &str = "delivery-failing";
     /// The version before cannot be retired.
     pub(crate) const RETIREMENT: &str = "retirement-failing";
+    /// Notices cannot be delivered by a channel.
+    pub(crate) const CHANNEL: &str = "channel-failing";
 }
 
 /// Something that is wrong.
@@ -52,6 +56,10 @@ impl Wrong {
         Self { subject: id.as_str().to_owned(), kind, sentence, hint }
     }
 
+    pub(crate) fn of_channel(id: &DocumentId, sentence: String, hint: String) -> Self {
+        Self { subject: id.as_str().to_owned(), kind: kind::CHANNEL, sentence, hint }
+    }
+
     pub(crate) fn stuck(id: &SecretId, because: &Because) -> Self {
         Self::of_secret(id, kind::STUCK, because.sentence.clone(), because.hint.clone())
     }
@@ -63,7 +71,7 @@ impl Wrong {
 }
 
 impl Engine {
-    /// Opens an alert inside a transaction.
+    /// Opens an alert inside a transaction, with the event that tells it unless it was open.
     pub(crate) async fn open_alert(&self, tx: &mut Tx, tenant: &TenantId, wrong: &Wrong) -> Result<(), StoreError> {
         let alert = Alert {
             subject: wrong.subject.clone(),
@@ -73,7 +81,11 @@ impl Engine {
             opened_at: self.now(),
             closed_at: None,
         };
-        alert::open(tx, tenant, &self.mint(EventId::mint), &alert).await.map(|_| ())
+        if alert::open(tx, tenant, &self.mint(EventId::mint), &alert).await? {
+            let facts = json!({ "v": 1, "alert": alert.kind, "sentence": alert.sentence, "hint": alert.hint });
+            self.tell_alert(tx, tenant, &alert.subject, "alert.opened", facts).await?;
+        }
+        Ok(())
     }
 
     /// Closes alerts of a subject inside a transaction.
@@ -85,9 +97,35 @@ impl Engine {
         kinds: &[&str],
     ) -> Result<(), StoreError> {
         for kind in kinds {
-            alert::close(tx, tenant, subject, kind, self.now()).await?;
+            if alert::close(tx, tenant, subject, kind, self.now()).await? {
+                let facts = json!({ "v": 1, "alert": kind });
+                self.tell_alert(tx, tenant, subject, "alert.closed", facts).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn tell_alert(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        subject: &str,
+        kind: &str,
+        facts: Value,
+    ) -> Result<(), StoreError> {
+        let new = NewEvent {
+            id: self.mint(EventId::mint),
+            tenant: tenant.clone(),
+            subject: subject.to_owned(),
+            rotation: None,
+            kind: kind.to_owned(),
+            facts,
+            written: Vec::new(),
+            actor: Actor::daemon(),
+            reason: String::new(),
+            at: self.now(),
+        };
+        event::append(tx, self.keyring(), new).await.map(|_| ())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -13,12 +13,14 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     clock::Clock,
+    expiry::{Observation, Steady},
     keyring::{Keyring, MasterSource, Place},
     model::{HolderId, Material, Minter, TenantId, Version},
+    notify,
     store::Store,
 };
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes};
+use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -98,6 +100,10 @@ pub struct Options {
     pub keys: Option<MasterSource>,
     /// Bytes of the ballast file that is released when the disk is full; 0 for none.
     pub ballast: u64,
+    /// Where people reach the daemon; links in notices begin with it.
+    pub public_url: Option<String>,
+    /// What every channel is bound to.
+    pub notify: notify::Limits,
 }
 
 impl Default for Options {
@@ -118,6 +124,8 @@ impl Default for Options {
             data_dir: PathBuf::new(),
             keys: None,
             ballast: 8 << 20,
+            public_url: None,
+            notify: notify::Limits::default(),
         }
     }
 }
@@ -155,6 +163,12 @@ pub struct Engine {
     /// This life of this process.
     pub holder: HolderId,
     pub(super) wake: Notify,
+    /// Wakes the dispatcher: there may be news.
+    pub(super) news: Notify,
+    /// Channels that are open.
+    pub(crate) channels: Opened,
+    /// Whether the wall clock is believed.
+    pub(super) steady: Mutex<Steady>,
     pub(super) claims: Claims,
     pub(super) lanes: Lanes,
     pub(super) stopping: watch::Sender<bool>,
@@ -171,6 +185,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         let minter = Minter { at: parts.clock.now(), random: &*parts.random };
         let holder = minter.mint(HolderId::mint);
+        let first = Observation { wall_at: parts.clock.now(), boot: parts.clock.boot() };
         Arc::new(Self {
             claims: Claims::default(),
             lanes: Lanes::new(parts.options.tasks, parts.options.per_target),
@@ -182,6 +197,9 @@ impl Engine {
             tenant: parts.tenant,
             holder,
             wake: Notify::new(),
+            news: Notify::new(),
+            channels: Opened::default(),
+            steady: Mutex::new(Steady::starting(first)),
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Engine, Trouble};
-use crate::store::{agenda, overview};
+use crate::store::{agenda, notices::send, overview};
 
 /// How long what was counted in the store is told again.
 const FRESH: Duration = Duration::from_secs(15);
@@ -33,12 +33,23 @@ pub struct Counts {
     /// Writes that the store refused or lost.
     pub store_errors: AtomicU64,
     rotations: Mutex<BTreeMap<&'static str, u64>>,
+    /// Attempts to deliver a notice.
+    pub sends: AtomicU64,
+    /// Seconds since the oldest undelivered notice was made; 0 for none.
+    pub oldest_send: AtomicI64,
+    /// Notices given up by a channel.
+    pub dead_letters: AtomicI64,
 }
 
 impl Counts {
     /// Counts a rotation that ended.
     pub fn rotation_ended(&self, outcome: &'static str) {
         *self.rotations.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+    }
+
+    /// Counts an attempt to deliver a notice.
+    pub fn send_tried(&self) {
+        self.sends.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Rotations that ended, by outcome.
@@ -66,6 +77,10 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let found = overview::count(&mut tx, &self.tenant).await?;
         let due = agenda::count_due(&mut tx, self.now()).await?;
+        let backlog = send::read_backlog(&mut tx, &self.tenant).await?;
+        let oldest = backlog.oldest_at.map_or(0, |at| (self.now() - at).num_seconds().max(0));
+        self.counts.oldest_send.store(oldest, Ordering::Relaxed);
+        self.counts.dead_letters.store(backlog.dead, Ordering::Relaxed);
         let held = i64::try_from(self.claims.count()).unwrap_or(i64::MAX);
         self.counts.due.store(due, Ordering::Relaxed);
         self.counts.alerts.store(found.alerts, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use super::{
     runner::{RunError, Runner, Then},
 };
 use crate::{
+    clock::micros,
     model::{Actor, Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin},
     schedule::{Missed, NextDue},
     store::{NewEvent, Tx, agenda, event, occurrence, schedule},
@@ -94,7 +95,13 @@ impl Engine {
         let Some(due) = row.next_due_at.filter(|due| *due <= now && row.paused_at.is_none()) else { return Ok(false) };
         let fired = self.fired(row, subject, due)?;
         if let Some(skipped) = &fired.skipped {
-            occurrence::insert(tx, &self.planned_occurrence(subject, skipped, true)).await?;
+            let missed = self.planned_occurrence(subject, skipped, true);
+            occurrence::insert(tx, &missed).await?;
+            let facts = serde_json::json!({
+                "v": 1, "occurrence": missed.id, "fires": missed.fires, "first_at": micros(missed.first_at),
+                "last_at": micros(missed.last_at), "why": missed.why,
+            });
+            self.append_of_secret(tx, &subject.secret, "schedule.missed", facts, Vec::new()).await?;
         }
         if let Some(wanted) = &fired.wanted {
             match subject.open.iter().find(|open| open.origin == OccurrenceOrigin::Planned) {

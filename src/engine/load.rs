@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::notices::warn::{Expiry, find_expiry};
 use crate::{
     keyring::Keyring,
     model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version},
@@ -35,6 +36,8 @@ pub(super) struct Subject {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) target: Option<Target>,
     pub(super) running: Option<Running>,
+    /// What somebody decided of its expiry, and what was told.
+    pub(super) expiry: Option<Expiry>,
 }
 
 impl Subject {
@@ -73,7 +76,13 @@ pub(super) async fn load(
     let live = version::list_live(tx, keyring, tenant, id).await?;
     let named = running.iter().flat_map(|running: &Running| &running.named);
     refuse_older(named, &secret, &live)?;
+    // What never expires is not looked up.
+    let expiry = match secret.expires_at {
+        Some(_) => find_expiry(tx, keyring, &secret).await?,
+        None => None,
+    };
     Ok(Some(Subject {
+        expiry,
         schedule: schedule::find(tx, keyring, tenant, id).await?,
         open: occurrence::list_open(tx, tenant, id).await?,
         live,

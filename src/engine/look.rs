@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{due::planned_start, fire::FROM_THE_FUTURE, load::Subject};
+use super::{due::planned_start, fire::FROM_THE_FUTURE, load::Subject, notices::warn::warning_of};
 use crate::{
     clock::{from_micros, micros},
+    expiry::Warning,
     model::{Breaker, DeliveryId, Occurrence, OccurrenceOrigin, VersionId},
     rotation::{Next, Status, plan},
 };
@@ -33,6 +34,8 @@ pub(super) enum Work {
     Retire(VersionId),
     /// Try the current value at the target.
     Probe,
+    /// Tell that the value expires, or did.
+    Warn,
     /// Forget a deleted secret whose recovery period is over.
     Purge,
 }
@@ -58,7 +61,12 @@ pub(super) struct Setting {
     pub(super) probes: bool,
     /// How long before an expiry a rotation must have begun.
     pub(super) expiry_margin: Duration,
+    /// Whether the clock was set forward and nobody has confirmed it: nothing ends by time alone.
+    pub(super) is_held: bool,
 }
+
+/// How soon it looks again while the clock is not believed.
+const WHILE_HELD: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
 /// Says what a secret needs next.
 pub(super) fn look(subject: &Subject, setting: &Setting) -> Look {
@@ -83,6 +91,7 @@ pub(super) fn look(subject: &Subject, setting: &Setting) -> Look {
         earliest.offer(due);
     }
     let found = look_at_start(subject, setting, &mut earliest)
+        .or_else(|| look_at_expiry(subject, setting, &mut earliest))
         .or_else(|| look_at_deliveries(subject, setting, &mut earliest))
         .or_else(|| look_at_retirement(subject, setting, &mut earliest))
         .or_else(|| look_at_probe(subject, setting, &mut earliest));
@@ -166,9 +175,19 @@ fn look_at_retirement(subject: &Subject, setting: &Setting, earliest: &mut Earli
     for version in subject.previous() {
         match version.retire_at {
             Some(at) if at > setting.now => earliest.offer(at),
+            Some(_) if setting.is_held => earliest.offer(setting.now + WHILE_HELD),
             Some(_) => return Some(Work::Retire(version.id.clone())),
             None => {}
         }
+    }
+    None
+}
+
+fn look_at_expiry(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    match warning_of(subject, setting.now)? {
+        Warning::Now { .. } => return Some(Work::Warn),
+        Warning::At { at, .. } => earliest.offer(at),
+        Warning::Never { .. } => {}
     }
     None
 }

@@ -20,6 +20,7 @@ mod lanes;
 mod later;
 mod load;
 mod look;
+mod notices;
 pub mod ops;
 mod publish;
 mod room;
@@ -33,8 +34,7 @@ mod upkeep;
 mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
-pub use counts::Counts;
-pub use deliver::FileSettings;
+pub use {counts::Counts, deliver::FileSettings, notices::rules};
 pub use room::{TellsFull, make_room};
 pub use trouble::{Kind, Trouble};
 pub use upkeep::{Feed, Upkeep};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use keywheel_contract::Overlap;
+use serde_json::json;
 
 use super::{
     Engine, Trouble,
@@ -102,7 +103,8 @@ impl Engine {
         let mut written = self.restage(tx, &subject, id, number, overlap_us).await?;
         secret.next_number += 1;
         secret.rotation = None;
-        secret.expires_at = same_life_again(&subject, now);
+        self.resolve_warning(tx, &subject).await?;
+        secret.expires_at = next_life(&subject, now);
         let second_look = running.fold.changed_hands.then_some(now + SECOND_LOOK);
         let daily = self.options.probe_every.map(|every| now + every);
         secret.probe_at = second_look.or(daily);
@@ -253,6 +255,13 @@ impl Engine {
         } else {
             open.end = Some(OccurrenceEnd::Failed);
             open.ended_at = Some(self.now());
+            if is_wanted {
+                let facts = json!({
+                    "v": 1, "occurrence": open.id, "attempts": open.attempts, "why": because.sentence,
+                    "hint": because.hint,
+                });
+                self.append_of_secret(tx, &subject.secret, "occurrence.failed", facts, Vec::new()).await?;
+            }
         }
         occurrence::update(tx, &open).await?;
         let is_planned = open.origin == OccurrenceOrigin::Planned && open.end.is_some();
@@ -267,8 +276,12 @@ impl Engine {
     }
 }
 
-/// A value that expired so long after it was published gives the next one the same life.
-fn same_life_again(subject: &Subject, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// The life that somebody decided on; else a value that expired so long after it was published gives the next one the
+/// same life.
+fn next_life(subject: &Subject, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if let Some(lasts) = subject.expiry.as_ref().and_then(|expiry| expiry.rules.lasts) {
+        return Some(now + lasts.as_delta());
+    }
     let expires_at = subject.secret.expires_at?;
     let born_at = subject.current().and_then(|current| current.published_at).unwrap_or(subject.secret.created_at);
     (expires_at > born_at).then(|| now + (expires_at - born_at))

@@ -64,7 +64,10 @@ impl Engine {
                 self.counts.store_errors.fetch_add(1, Ordering::Relaxed);
                 if self.give_up_ballast() { self.store.write(job).await } else { Err(error) }
             }
-            done => done,
+            done => {
+                self.news.notify_one();
+                done
+            }
         }
     }
 
@@ -75,9 +78,12 @@ impl Engine {
 
     /// Gives up the ballast and lets no new rotation start. Answers whether there was a ballast to give up.
     pub(super) fn give_up_ballast(&self) -> bool {
-        self.short_of_room.store(true, Ordering::Release);
+        let is_news = !self.short_of_room.swap(true, Ordering::AcqRel);
         let given_up = !self.store.is_shared() && remove_ballast(&self.options.data_dir);
         tracing::warn!(given_up, "the store is full: no new rotation starts");
+        if is_news {
+            self.shout("daemon.store_full", "the store is full", "make room on the disk of the data directory");
+        }
         given_up
     }
 

@@ -35,6 +35,7 @@ impl Engine {
         let mut beside = JoinSet::new();
         beside.spawn(Arc::clone(&self).renew());
         beside.spawn(Arc::clone(&self).listen());
+        beside.spawn(Arc::clone(&self).dispatch());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
@@ -50,6 +51,7 @@ impl Engine {
             if ahead < was_ahead - SET_BACK {
                 self.pull_plans_from_the_future().await;
             }
+            self.watch_clock().await;
             while tasks.try_join_next().is_some() {}
             let wait = match self.round(&mut tasks).await {
                 Ok(wait) => wait,

@@ -13,7 +13,7 @@ use super::{
     look::{Look, Setting, Work, look},
 };
 use crate::{
-    model::{SecretId, TargetId},
+    model::{DocumentId, NoticeId, SecretId, SendId, TargetId},
     store::{
         StoreError, Tx,
         agenda::{self, Claim},
@@ -67,6 +67,15 @@ async fn work_on(engine: &Arc<Engine>, claim: &Claim) -> Result<(), RunError> {
     if let Ok(target) = TargetId::parse(&claim.subject) {
         return super::breaker::look_at_target(engine, claim, &target).await;
     }
+    if let Ok(send) = SendId::parse(&claim.subject) {
+        return super::notices::look_at_send(engine, claim, &send).await;
+    }
+    if let Ok(notice) = NoticeId::parse(&claim.subject) {
+        return super::notices::look_at_notice(engine, claim, &notice).await;
+    }
+    if let Ok(channel) = DocumentId::parse(&claim.subject) {
+        return super::notices::look_at_channel(engine, claim, &channel).await;
+    }
     let Ok(secret) = SecretId::parse(&claim.subject) else {
         return Ok(engine.end(claim, None).await?);
     };
@@ -116,6 +125,7 @@ impl Engine {
             has_room: !self.short_of_room.load(std::sync::atomic::Ordering::Acquire),
             probes: self.options.probe_every.is_some(),
             expiry_margin: self.options.expiry_margin,
+            is_held: self.held_since().is_some(),
         }
     }
 }
@@ -165,6 +175,7 @@ impl Runner {
             Work::Deliver(id) => self.deliver(subject, &id).await,
             Work::Retire(id) => self.retire_version(subject, &id).await,
             Work::Probe => self.probe_for_drift(subject).await,
+            Work::Warn => self.warn().await,
             Work::Purge => self.purge(subject).await,
         }
     }

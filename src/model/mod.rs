@@ -3,6 +3,7 @@
 mod actor;
 mod ids;
 mod name;
+mod news;
 mod occurrence;
 mod schedule_row;
 mod secret;
@@ -12,10 +13,11 @@ mod version;
 pub use actor::Actor;
 pub use ids::Minter;
 pub use keywheel_contract::{
-    ActorId, DeliveryId, EventId, HolderId, KeyId, Material, OccurrenceId, RotationId, SecretId, SecretText, TargetId,
-    TenantId, VersionId,
+    ActorId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId, RotationId, SecretId,
+    SecretText, SendId, TargetId, TenantId, VersionId,
 };
 pub use name::{Name, NameError};
+pub use news::is_news;
 pub use occurrence::{Occurrence, OccurrenceEnd, OccurrenceOrigin};
 pub use schedule_row::ScheduleRow;
 pub use secret::{Acknowledgement, Secret};

@@ -16,6 +16,7 @@ mod jitter;
 mod missed;
 #[cfg(test)]
 mod properties;
+mod quiet;
 mod rhythm;
 mod rule;
 mod slots;
@@ -34,6 +35,7 @@ pub use error::ScheduleError;
 pub use fired::{Fired, fired, may_start_at};
 pub use freeze::{Freeze, FreezePoint};
 pub use missed::{MISSED_CAP, Missed, missed, occurrences_between};
+pub use quiet::quiet_until;
 pub use rule::{MissedPolicy, Named, Rule, Schedule, Share};
 pub use text::{FreezeText, ScheduleText};
 pub use window::Window;

@@ -1,4 +1,5 @@
-//! The few statements that the two engines must be told differently: claiming, waking others, the database's clock.
+//! The few statements that the two engines must be told differently: claiming, waking others, the database's clock,
+//! leaving out what others have locked.
 
 pub(super) struct Dialect {
     /// Claims due rows: $1 holder, $2 claim length, $3 fence, $4 now (wall), $5 room of lanes (JSON object), $6 limit,
@@ -13,6 +14,8 @@ pub(super) struct Dialect {
     pub(super) put_back: &'static str,
     /// Tells other replicas that a due time was pulled forward, at the commit.
     pub(super) notify: Option<&'static str>,
+    /// The oldest news that nobody else works on: $1 tenant, $2 limit.
+    pub(super) news: &'static str,
 }
 
 pub(super) static SQLITE: Dialect = Dialect {
@@ -42,6 +45,7 @@ pub(super) static SQLITE: Dialect = Dialect {
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT value FROM json_each($2))",
     notify: None,
+    news: "SELECT event_id, channel_id FROM news WHERE tenant_id = $1 ORDER BY event_id, channel_id LIMIT $2",
 };
 
 // The rows are locked in a part of their own: the planner may run a sub-select with a LIMIT more than once.
@@ -83,4 +87,7 @@ pub(super) static POSTGRES: Dialect = Dialect {
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))",
     notify: Some("SELECT pg_notify('keywheel.agenda', '')"),
+    news: "
+        SELECT event_id, channel_id FROM news WHERE tenant_id = $1 ORDER BY event_id, channel_id LIMIT $2
+        FOR UPDATE SKIP LOCKED",
 };

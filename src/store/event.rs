@@ -12,12 +12,13 @@ use super::{
     StoreError, Tx,
     codec::{Reader, json},
     integrity::{MacRow, note},
+    notices::news,
     tx::{execute, on},
 };
 use crate::{
     clock::{from_micros, micros},
     keyring::Keyring,
-    model::{Actor, EventId, RotationId, TenantId},
+    model::{Actor, EventId, RotationId, TenantId, is_news},
 };
 
 /// A row of the write that an event tells of.
@@ -159,6 +160,9 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         row.seq = next_seq(tx, &row.subject).await?;
         row.mac = row.make_mac(keyring)?;
         if insert(tx, &row).await? {
+            if is_news(&row.kind) {
+                news::insert_all(tx, &row.tenant_id, &row.id).await?;
+            }
             return Ok(row.seq);
         }
     }
@@ -200,6 +204,26 @@ async fn insert(tx: &mut Tx, row: &EventRow) -> Result<bool, StoreError> {
 
 fn into_events(rows: Vec<EventRow>, keyring: &Keyring) -> Result<Vec<Event>, StoreError> {
     rows.into_iter().map(|row| row.into_event(keyring)).collect()
+}
+
+/// Finds an event.
+pub async fn find(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    tenant: &TenantId,
+    id: &EventId,
+) -> Result<Option<Event>, StoreError> {
+    let row: Option<EventRow> = on!(tx, "find an event", |conn| {
+        sqlx::query_as(
+            "SELECT subject, seq, id, tenant_id, rotation_id, kind, facts, written, actor, reason, at, mac
+             FROM event WHERE id = $1 AND tenant_id = $2",
+        )
+        .bind(id.as_str())
+        .bind(tenant.as_str())
+        .fetch_optional(&mut *conn)
+        .await
+    })?;
+    row.map(|row| row.into_event(keyring)).transpose()
 }
 
 /// The journal of a rotation, oldest first.

@@ -19,15 +19,23 @@ struct Step {
     postgres: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "the core",
-    sqlite: include_str!("../../migrations/sqlite/0001_the_core.sql"),
-    postgres: include_str!("../../migrations/postgres/0001_the_core.sql"),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "the core",
+        sqlite: include_str!("../../migrations/sqlite/0001_the_core.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_the_core.sql"),
+    },
+    Step {
+        version: 2,
+        name: "notices",
+        sqlite: include_str!("../../migrations/sqlite/0002_notices.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_notices.sql"),
+    },
+];
 
 /// The newest schema that this binary knows.
-pub const LATEST: i64 = 1;
+pub const LATEST: i64 = 2;
 
 fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
     let migrations: Vec<Migration> = STEPS

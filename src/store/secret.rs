@@ -294,6 +294,9 @@ pub async fn delete(tx: &mut Tx, tenant: &TenantId, id: &SecretId) -> Result<(),
         "DELETE FROM occurrence WHERE secret_id = $1 AND tenant_id = $2",
         "DELETE FROM rotation WHERE secret_id = $1 AND tenant_id = $2",
         "DELETE FROM row_mac WHERE kind IN ('secret', 'schedule') AND row_id = $1 AND $2 <> ''",
+        "DELETE FROM row_mac WHERE kind = 'document' AND row_id IN
+             (SELECT id FROM document WHERE name = $1 AND tenant_id = $2 AND kind = 'expiry')",
+        "DELETE FROM document WHERE name = $1 AND tenant_id = $2 AND kind = 'expiry'",
         "DELETE FROM secret WHERE id = $1 AND tenant_id = $2",
     ] {
         execute!(tx, "purge a secret", sql, id.as_str(), tenant.as_str())?;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Store, StoreError, Tx, Written, event::EventRow, integrity::MacRow, read_audit::Row as ReadRow,
+    Store, StoreError, Tx, Written, document::DocumentRow, event::EventRow, integrity::MacRow, read_audit::Row as ReadRow,
     schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on, version::VersionRow,
 };
 use crate::keyring::Keyring;
@@ -18,7 +18,7 @@ use crate::keyring::Keyring;
 const PAGE: i64 = 500;
 
 /// Events after which a row that they named may be gone.
-const GONE: [&str; 2] = ["secret.purged", "target.deleted"];
+const GONE: [&str; 3] = ["secret.purged", "target.deleted", "document.deleted"];
 
 /// A row that is not as keywheel wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,6 +213,14 @@ impl Walk<'_> {
             "FROM (SELECT secret_id AS id, schedule.* FROM schedule) AS schedule
              WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
         );
+        table!(
+            self,
+            DocumentRow,
+            "id, tenant_id, kind, name, body, created_at, created_by, revision, mac,
+             (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'document' AND noted.row_id = document.id)
+             AS noted",
+            "FROM document WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
+        );
         self.reads().await
     }
 
@@ -266,7 +274,8 @@ impl Walk<'_> {
             .map(|((table, row), named)| (table, row, named.event, named.subject))
             .collect();
         for (table, row, event, subject) in missing {
-            let tables = [SecretRow::TABLE, VersionRow::TABLE, TargetRow::TABLE, ScheduleRow::TABLE];
+            let tables =
+                [SecretRow::TABLE, VersionRow::TABLE, TargetRow::TABLE, ScheduleRow::TABLE, DocumentRow::TABLE];
             let Some(table) = tables.into_iter().find(|known| *known == table) else { continue };
             let of = if table == TargetRow::TABLE { &row } else { &subject };
             if !self.is_gone(of).await? {
@@ -279,10 +288,11 @@ impl Walk<'_> {
 
     async fn is_gone(&mut self, subject: &str) -> Result<bool, StoreError> {
         let count: i64 = on!(self.tx, "look for a purge", |conn| {
-            sqlx::query_scalar("SELECT COUNT(*) FROM event WHERE subject = $1 AND kind IN ($2, $3)")
+            sqlx::query_scalar("SELECT COUNT(*) FROM event WHERE subject = $1 AND kind IN ($2, $3, $4)")
                 .bind(subject)
                 .bind(GONE[0])
                 .bind(GONE[1])
+                .bind(GONE[2])
                 .fetch_one(&mut *conn)
                 .await
         })?;

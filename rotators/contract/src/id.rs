@@ -107,6 +107,12 @@ id!(/// Names one entry of the event table.
     EventId, "evt");
 id!(/// Names a delivery.
     DeliveryId, "dlv");
+id!(/// Names a document: a channel, a route, a silence, the expiry rules of a secret.
+    DocumentId, "doc");
+id!(/// Names a notice, over all its retries and channels.
+    NoticeId, "ntc");
+id!(/// Names one channel's part of a notice.
+    SendId, "snd");
 id!(/// Names a generation of a tenant's root.
     KeyId, "key");
 id!(/// Names one life of one daemon process, the holder of claims.

@@ -34,7 +34,8 @@ pub use answer::{
 };
 pub use failure::{Decision, Failure};
 pub use id::{
-    ActorId, DeliveryId, EventId, HolderId, IdError, KeyId, OccurrenceId, RotationId, SecretId, TargetId, TenantId,
+    ActorId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId, RotationId, SecretId,
+    SendId, TargetId, TenantId,
     VersionId,
 };
 pub use material::{Material, MaterialError, SecretText};

@@ -17,7 +17,7 @@ use crate::{
         runner::{RunError, Runner, Then},
     },
     expiry::{DateFrom, Nature, OnExpiry, ReadQuestion, ReadStanding, Rotates, Rung, Standing, Warning, WarningReason, next_warning},
-    model::{Actor, DocumentId, EventId, OccurrenceOrigin, Secret},
+    model::{Actor, DocumentId, EventId, OccurrenceOrigin, Secret, VersionId},
     store::{NewEvent, StoreError, Tx, Written, agenda, document, document::Document, event},
 };
 
@@ -240,10 +240,14 @@ impl Engine {
     }
 }
 
+fn thread_of(subject: &Subject) -> String {
+    thread(&subject.secret, subject.current().map(|current| &current.id))
+}
+
 /// One matter per version and date.
-pub(crate) fn thread_of(subject: &Subject) -> String {
-    let version = subject.current().map_or(subject.secret.id.as_str(), |current| current.id.as_str());
-    format!("expiry:{version}:{}", subject.secret.expires_at.map_or(0, |at| at.timestamp()))
+pub(crate) fn thread(secret: &Secret, current: Option<&VersionId>) -> String {
+    let version = current.map_or(secret.id.as_str(), VersionId::as_str);
+    format!("expiry:{version}:{}", secret.expires_at.map_or(0, |at| at.timestamp()))
 }
 
 /// What is left, in words.

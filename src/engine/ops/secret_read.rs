@@ -8,12 +8,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asked::{Asked, refuse_deleted},
+    expiry_rules::ExpiryView,
     schedules::ScheduleView,
     views::{AcknowledgementView, AlertView, DeliveryView, EventView, OccurrenceView, RotationLine, VersionView},
     wire::{Fields, Moment, moment},
 };
 use crate::{
-    engine::{Engine, Kind, Trouble},
+    engine::{
+        Engine, Kind, Trouble,
+        notices::warn::{Expiry, find_expiry, read_standing},
+    },
+    expiry::ReadStanding,
     model::{Actor, EventId, Secret, Stage, Target, Version},
     store::{Tx, alert, delivery, event, occurrence, read_audit, rotation, schedule, secret, target, version},
 };
@@ -124,6 +129,8 @@ pub struct SecretView {
     pub created_at: Moment,
     /// Who made it.
     pub created_by: String,
+    /// How it expires; none where nobody decided anything.
+    pub expiry: Option<ExpiryView>,
     /// Grows by one with each change.
     pub revision: i64,
 }
@@ -169,18 +176,43 @@ fn refuse_unreadable(secret: &Secret, version: &Version) -> Result<(), Trouble> 
     Err(Trouble::new(kind, code, format!("version `{which}` of `{}` {what}", secret.name), hint))
 }
 
+impl Asked {
+    /// Refuses the current value of a secret whose expiry ends reads, unless an emergency lifted that.
+    fn refuse_expired(&self, secret: &Secret, expiry: Option<&Expiry>, chosen: &Version) -> Result<(), Trouble> {
+        if chosen.stage != Stage::Current {
+            return Ok(());
+        }
+        let rules = expiry.map(|expiry| &expiry.rules);
+        let standing = read_standing(secret, rules, self.now, self.engine.held_since());
+        let ReadStanding::Deactivated { since } = standing else { return Ok(()) };
+        let sentence = format!("`{}` expired, and reads ended at {}", secret.name, Moment(since));
+        let hint = format!(
+            "put a new value or a later date (`keywheel secret edit {0} --expires …`); in an emergency `keywheel secret \
+             override {0} --for 2h --reason …`",
+            secret.name
+        );
+        Err(Trouble::new(Kind::Conflict, "secret-expired", sentence, hint))
+    }
+}
+
 /// Reads a value. The read is recorded, durably, before the value is answered.
 ///
-/// Errors: `secret-deleted`, `version-not-found`, `version-deleted`, `version-deactivated`, `version-destroyed`.
+/// Errors: `secret-deleted`, `secret-expired`, `version-not-found`, `version-deleted`, `version-deactivated`,
+/// `version-destroyed`.
 pub async fn get(engine: &Arc<Engine>, actor: &Actor, name: &str, which: &str) -> Result<SecretValue, Trouble> {
     let asked = Asked::new(engine, actor);
     let mut tx = engine.store.read().await?;
     let found = asked.load_secret(&mut tx, name).await?;
     refuse_deleted(&found)?;
     let versions = version::list(&mut tx, asked.keyring(), asked.tenant(), &found.id).await?;
+    let expiry = match found.expires_at {
+        Some(_) => find_expiry(&mut tx, asked.keyring(), &found).await?,
+        None => None,
+    };
     drop(tx);
     let chosen = select(&found, &versions, which)?;
     refuse_unreadable(&found, chosen)?;
+    asked.refuse_expired(&found, expiry.as_ref(), chosen)?;
     let value = Fields(engine.open(chosen)?);
     let read = read_audit::Read {
         id: engine.mint(EventId::mint),
@@ -288,6 +320,7 @@ pub async fn show(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<Sec
         rotation_line: last.first().map(|entry| RotationLine::of(entry, found.name.to_string())),
         created_at: found.created_at.into(),
         created_by: found.created_by.to_string(),
+        expiry: find_expiry(tx, keyring, &found).await?.map(|expiry| ExpiryView::of(&expiry.rules)),
         revision: found.revision,
     })
 }

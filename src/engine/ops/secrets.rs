@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Kind, Trouble},
+    expiry::LadderText,
     model::{Actor, Material, Name, Secret, Stage},
     store::{Tx, Written, agenda, secret, target, version},
 };
@@ -50,9 +51,19 @@ pub struct About {
     /// Labels to set; a label without a value is taken off.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, Option<String>>,
-    /// When the current value expires; an empty text for never.
+    /// When the current value expires, a date or a time; an empty text for never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// The life of each version from its beginning on, such as `90d`; an empty text for no such rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+    /// When to warn before an expiry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub ladder: Option<LadderText>,
+    /// What an expiry does to reads: `warn`, `deactivate`, `deactivate after 2h`; an empty text for the usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<String>,
     /// How long a deleted secret can be brought back, such as `30d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<String>,
@@ -121,10 +132,12 @@ impl About {
 
 /// Reads a time that somebody wrote.
 pub(super) fn read_time(key: &str, text: &str) -> Result<Moment, Trouble> {
-    let read = chrono::DateTime::parse_from_rfc3339(text).map(|at| Moment(at.to_utc()));
-    read.map_err(|_| {
+    let read = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
+    // A day alone ends with it, in UTC: a credential that is good on its last day is not cut short.
+    let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.succ_opt()?.and_hms_opt(0, 0, 0);
+    read.or_else(|| day().map(|midnight| midnight.and_utc())).map(Moment).ok_or_else(|| {
         let sentence = format!("`{key}` is no time");
-        Trouble::new(Kind::Invalid, "time-invalid", sentence, "write it like `2027-01-31T12:00:00Z`")
+        Trouble::new(Kind::Invalid, "time-invalid", sentence, "write it like `2027-01-31` or `2027-01-31T12:00:00Z`")
     })
 }
 
@@ -160,8 +173,10 @@ impl Asked {
             published_at: self.now,
         };
         let first = self.seal_current(birth)?;
-        let written =
+        let rules = self.keep_expiry(tx, &fresh.clone(), &mut fresh, &request.about, Some(self.now)).await?;
+        let mut written =
             vec![secret::insert(tx, self.keyring(), &fresh).await?, version::insert(tx, self.keyring(), &first).await?];
+        written.extend(rules);
         agenda::insert(tx, fresh.id.as_str(), self.tenant(), "", Some(self.now)).await?;
         let facts = json!({ "v": 1, "name": fresh.name, "kind": fresh.kind, "version": first.id, "number": 1 });
         self.tell(tx, &fresh, "secret.created", facts, &request.reason, written).await?;
@@ -179,8 +194,11 @@ impl Asked {
         if request.cas.is_some_and(|expected| expected != current) {
             return Err(not_expected(&found.name, request.cas, current));
         }
+        let before = found.clone();
         request.about.apply_to(&mut found)?;
-        let written = self.add_current(tx, &mut found, &request.value.0, String::new()).await?;
+        let rules = self.keep_expiry(tx, &before, &mut found, &request.about, Some(self.now)).await?;
+        let mut written = self.add_current(tx, &mut found, &request.value.0, String::new()).await?;
+        written.rows.extend(rules);
         let (id, number) = (written.version.clone(), found.next_number - 1);
         let facts = json!({ "v": 1, "version": id, "number": number });
         self.tell(tx, &found, "secret.version_put", facts, &request.reason, written.rows).await?;
@@ -256,10 +274,13 @@ pub async fn edit(engine: &Arc<Engine>, actor: &Actor, name: &str, request: Edit
                 if request.about.overlap.is_some() {
                     refuse_in_rotation(&found)?;
                 }
+                let before = found.clone();
                 request.about.apply_to(&mut found)?;
+                let rules = asked.keep_expiry(tx, &before, &mut found, &request.about, None).await?;
                 asked.refuse_impossible(tx, &found, &request.about).await?;
                 let mut written = vec![secret::update(tx, asked.keyring(), &mut found).await?];
-                if request.about.expires_at.is_some() {
+                written.extend(rules);
+                if before.expires_at != found.expires_at {
                     written.extend(asked.pull_plan_forward(tx, &found).await?);
                 }
                 let facts = json!({ "v": 1, "about": request.about, "revision": found.revision });

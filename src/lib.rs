@@ -3,8 +3,9 @@
 //! The map, by floors; a floor imports lower floors only.
 //!
 //! - Floor 0: [`model`], the words of the house as types; [`clock`], time as it is passed in.
-//! - Floor 1, pure: [`rotation`], the saga; [`schedule`], when; [`keyring`], the only code that sees raw keys;
-//!   [`config`], the configuration file. `config` may import `keyring` and `schedule`.
+//! - Floor 1, pure: [`rotation`], the saga; [`schedule`], when; [`expiry`], which warning and whether a read is
+//!   refused; [`keyring`], the only code that sees raw keys; [`config`], the configuration file. `config` may import
+//!   `keyring` and `schedule`. `expiry` may import `schedule`.
 //! - Floor 2: [`store`], rows in and out.
 //! - Floor 3: [`engine`], the only place where things happen.
 //! - Floor 4: [`http`], the API; [`cli`], its client. `cli` may import `http`, for the words of the API.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod expiry;
 pub mod http;
 pub mod keyring;
 pub mod lifecycle;

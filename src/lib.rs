@@ -22,6 +22,7 @@ pub mod http;
 pub mod keyring;
 pub mod lifecycle;
 pub mod model;
+pub mod notify;
 pub mod rotation;
 pub mod schedule;
 pub mod store;

@@ -34,7 +34,7 @@ mod upkeep;
 mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
-pub use {counts::Counts, deliver::FileSettings, notices::rules};
 pub use room::{TellsFull, make_room};
 pub use trouble::{Kind, Trouble};
 pub use upkeep::{Feed, Upkeep};
+pub use {counts::Counts, deliver::FileSettings, notices::rules};

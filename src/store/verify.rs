@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Store, StoreError, Tx, Written, document::DocumentRow, event::EventRow, integrity::MacRow, read_audit::Row as ReadRow,
-    schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on, version::VersionRow,
+    Store, StoreError, Tx, Written, document::DocumentRow, event::EventRow, integrity::MacRow,
+    read_audit::Row as ReadRow, schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on,
+    version::VersionRow,
 };
 use crate::keyring::Keyring;
 

@@ -35,8 +35,7 @@ pub use answer::{
 pub use failure::{Decision, Failure};
 pub use id::{
     ActorId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId, RotationId, SecretId,
-    SendId, TargetId, TenantId,
-    VersionId,
+    SendId, TargetId, TenantId, VersionId,
 };
 pub use material::{Material, MaterialError, SecretText};
 pub use minting::{PasswordRules, Random, RulesError, mint_password};

@@ -36,6 +36,7 @@ use crate::{
 const BEHIND: TimeDelta = TimeDelta::seconds(2);
 
 /// A send with all that belongs to it.
+#[derive(Clone)]
 pub(super) struct Sending {
     pub(super) send: Send,
     pub(super) notice: Notice,
@@ -179,11 +180,8 @@ impl Engine {
         }
         if after.is_gone {
             let mut document = sending.document.clone();
-            let rules = ChannelRules {
-                enabled_at: None,
-                disabled_because: because.sentence.clone(),
-                ..sending.rules.clone()
-            };
+            let rules =
+                ChannelRules { enabled_at: None, disabled_because: because.sentence.clone(), ..sending.rules.clone() };
             document.body = json!(rules);
             let written = document::put(tx, self.keyring(), &mut document).await?;
             let facts = json!({ "v": 1, "why": because.sentence, "hint": because.hint });

@@ -32,11 +32,7 @@ const MOST: i64 = 2_000;
 impl Engine {
     /// Joins a first try with the others that wait for the same channel, if they are many. Answers what is to be tried:
     /// itself, or none where it is told in a digest.
-    pub(super) async fn gather(
-        self: &Arc<Self>,
-        claim: &Claim,
-        sending: Sending,
-    ) -> Result<Option<Sending>, RunError> {
+    pub(super) async fn gather(self: &Arc<Self>, claim: &Claim, sending: Sending) -> Result<Option<Sending>, RunError> {
         let may_join = sending.send.attempts == 0 && sending.notice.class == Class::Expiry.word();
         if !may_join || sending.notice.state != State::Open.word() {
             return Ok(Some(sending));
@@ -140,7 +136,10 @@ fn digest_of(mut messages: Vec<Message>, event: &EventId, now: chrono::DateTime<
     messages.sort_by(|one, other| one.expires_at.cmp(&other.expires_at).then_with(|| one.subject.cmp(&other.subject)));
     let severity = messages.iter().map(|message| message.severity).max().unwrap_or(Severity::Warning);
     let tenant = messages.first().map(|message| message.tenant.clone()).unwrap_or_default();
-    let link = messages.iter().find_map(|message| message.link.as_deref()).and_then(|link| link.find("/ui/").map(|at| format!("{}/ui/", &link[..at])));
+    let link = messages
+        .iter()
+        .find_map(|message| message.link.as_deref())
+        .and_then(|link| link.find("/ui/").map(|at| format!("{}/ui/", &link[..at])));
     Message {
         id: String::new(),
         event_id: event.to_string(),

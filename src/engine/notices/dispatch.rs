@@ -137,14 +137,17 @@ impl Engine {
         let public_url = self.options.public_url.as_deref();
         let Some(matter) = matter_of(event, &about, crate::store::tenant::ROOT, public_url) else { return Ok(()) };
         let message = &matter.message;
-        if matter.is_answer && message.severity == Severity::Info && message.kind != "rotation.succeeded"
+        if matter.is_answer
+            && message.severity == Severity::Info
+            && message.kind != "rotation.succeeded"
             && !notice::is_thread_open(tx, tenant, &message.thread).await?
         {
             return Ok(());
         }
         let muted = self.muted(tx, tenant, configured, &matter, event).await?;
         let routes: Vec<&RouteRules> = configured.routes.iter().filter(|route| route.means(&matter)).collect();
-        let shares = if muted.is_empty() { configured.shares(&matter, &routes, news, event, self.now()) } else { Vec::new() };
+        let shares =
+            if muted.is_empty() { configured.shares(&matter, &routes, news, event, self.now()) } else { Vec::new() };
         if shares.is_empty() && message.severity == Severity::Info {
             return Ok(());
         }
@@ -297,7 +300,10 @@ impl Engine {
         if let Some(silence) = configured.silences.iter().find(|s| s.until > now && s.matching.matches(&facts)) {
             return Ok(format!("silenced: {}", silence.reason));
         }
-        let is_consequence = matches!(matter.message.kind.as_str(), "rotation.rolled_back" | "rotation.undecided" | "retirement.failing");
+        let is_consequence = matches!(
+            matter.message.kind.as_str(),
+            "rotation.rolled_back" | "rotation.undecided" | "retirement.failing"
+        );
         let Ok(id) = SecretId::parse(&event.subject) else { return Ok(String::new()) };
         if !is_consequence {
             return Ok(String::new());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     matter::Matter,
-    rules::{Facts, read, kind, RouteRules},
+    rules::{Facts, RouteRules, kind, read},
 };
 use crate::{
     engine::{Engine, runner::RunError},

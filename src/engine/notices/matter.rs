@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_success_answers_what_a_failure_opened() {
-        let failed = told("unwound", json!({ "because": { "code": "x", "sentence": "no", "hint": "h" } })).expect("told");
+        let failed =
+            told("unwound", json!({ "because": { "code": "x", "sentence": "no", "hint": "h" } })).expect("told");
         let done = told("published", json!({ "number": 2 })).expect("told");
         assert_eq!(failed.message.thread, done.message.thread);
         assert!(!failed.is_answer && done.is_answer);

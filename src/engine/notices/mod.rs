@@ -9,7 +9,7 @@
 //! under the same id.
 
 pub(crate) mod channels;
-mod deliver;
+pub(crate) mod deliver;
 mod digest;
 mod dispatch;
 mod escalate;

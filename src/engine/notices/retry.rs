@@ -12,12 +12,7 @@ const DELAYS: [u64; 10] =
 
 /// The wait after so many failed tries; none when no try is left. `left` is the time until the moment that the notice
 /// is about, `drawn` makes the jitter (up to a tenth), and a receiver's own wish is the least wait.
-pub(crate) fn after(
-    tries: i64,
-    left: Option<Duration>,
-    wish: Option<Duration>,
-    drawn: u32,
-) -> Option<Duration> {
+pub(crate) fn after(tries: i64, left: Option<Duration>, wish: Option<Duration>, drawn: u32) -> Option<Duration> {
     let done = usize::try_from(tries).ok()?;
     let rest = DELAYS.get(done..).filter(|rest| !rest.is_empty())?;
     let whole: u64 = rest.iter().sum();

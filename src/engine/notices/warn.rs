@@ -16,7 +16,10 @@ use crate::{
         load::{Subject, load},
         runner::{RunError, Runner, Then},
     },
-    expiry::{DateFrom, Nature, OnExpiry, ReadQuestion, ReadStanding, Rotates, Rung, Standing, Warning, WarningReason, next_warning},
+    expiry::{
+        DateFrom, Nature, OnExpiry, ReadQuestion, ReadStanding, Rotates, Rung, Standing, Warning, WarningReason,
+        next_warning,
+    },
     model::{Actor, DocumentId, EventId, OccurrenceOrigin, Secret, VersionId},
     store::{NewEvent, StoreError, Tx, Written, agenda, document, document::Document, event},
 };

@@ -329,6 +329,9 @@ impl DeclaredSecret {
             description: self.description.clone(),
             tags: self.tags.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect(),
             expires_at: None,
+            lasts: None,
+            ladder: None,
+            on_expiry: None,
             recovery: self.recovery.clone(),
             overlap: self.overlap.clone(),
         }

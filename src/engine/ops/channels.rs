@@ -105,22 +105,13 @@ pub struct ChannelTested {
 /// what is open then.
 ///
 /// Errors: what its settings lack (`channel-settings-…`), `heartbeat` that is no duration.
-pub async fn put(
-    engine: &Arc<Engine>,
-    actor: &Actor,
-    name: &str,
-    request: PutChannel,
-) -> Result<ChannelView, Trouble> {
+pub async fn put(engine: &Arc<Engine>, actor: &Actor, name: &str, request: PutChannel) -> Result<ChannelView, Trouble> {
     check_text("reason", &request.reason)?;
     let name = read_name(name)?.to_string();
     notify::check(&request.kind, &request.settings).map_err(|error| told(&error))?;
     let heartbeat = request.heartbeat.as_deref().map(read_heartbeat).transpose()?;
     let asked = Asked::new(engine, actor);
-    asked
-        .write(move |asked, tx| {
-            Box::pin(async move { asked.put_channel(tx, &name, &request, heartbeat).await })
-        })
-        .await
+    asked.write(move |asked, tx| Box::pin(async move { asked.put_channel(tx, &name, &request, heartbeat).await })).await
 }
 
 fn read_heartbeat(text: &str) -> Result<HumanDuration, Trouble> {
@@ -290,12 +281,9 @@ pub async fn test(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<Cha
     message.asked = "nothing: this message shows that the channel works".to_owned();
     let outcome = attempt(channel, Ok(message)).await;
     Ok(match &outcome {
-        Outcome::Delivered { answer } => ChannelTested {
-            is_delivered: true,
-            code: String::new(),
-            answer: answer.clone(),
-            hint: String::new(),
-        },
+        Outcome::Delivered { answer } => {
+            ChannelTested { is_delivered: true, code: String::new(), answer: answer.clone(), hint: String::new() }
+        }
         other => {
             let because = other.because().cloned().unwrap_or_else(|| crate::rotation::Because::new("unknown", "", ""));
             ChannelTested { is_delivered: false, code: because.code, answer: because.sentence, hint: because.hint }

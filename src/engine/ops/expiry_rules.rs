@@ -114,7 +114,8 @@ impl Asked {
         }
         let mut expiry = known.unwrap_or_else(|| self.engine.new_expiry(after));
         about.apply_to_rules(&mut expiry.rules)?;
-        if let Some(lasts) = expiry.rules.lasts.filter(|_| !is_new_date && (born_at.is_some() || about.lasts.is_some())) {
+        if let Some(lasts) = expiry.rules.lasts.filter(|_| !is_new_date && (born_at.is_some() || about.lasts.is_some()))
+        {
             let born_at = match born_at {
                 Some(born_at) => born_at,
                 None => self.born_at(tx, before).await?,

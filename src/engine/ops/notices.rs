@@ -12,7 +12,10 @@ use super::{
     wire::{Moment, moment},
 };
 use crate::{
-    engine::{Engine, Trouble, notices::rules::{ChannelRules, read}},
+    engine::{
+        Engine, Trouble,
+        notices::rules::{ChannelRules, read},
+    },
     model::{Actor, NoticeId},
     notify::Message,
     store::{

@@ -84,7 +84,11 @@ fn check_route(rules: &RouteRules) -> Result<(), Trouble> {
     }
     if rules.escalate_after.is_some() == rules.escalate_to.is_empty() {
         let sentence = "an escalation needs both a time and channels";
-        return Err(invalid("escalation-incomplete", sentence, "give `--escalate-after` together with `--escalate-to`"));
+        return Err(invalid(
+            "escalation-incomplete",
+            sentence,
+            "give `--escalate-after` together with `--escalate-to`",
+        ));
     }
     if let Some(quiet) = &rules.quiet {
         quiet.window.parse::<Window>().map_err(|error| invalid(error.code(), error.to_string(), error.hint()))?;
@@ -168,8 +172,7 @@ impl Asked {
     async fn put_silence(&self, tx: &mut Tx, request: PutSilence) -> Result<SilenceView, Trouble> {
         let id = self.engine.mint(DocumentId::mint);
         let mut document = self.new_document(kind::SILENCE, id.as_str());
-        let rules =
-            SilenceRules { matching: request.matching, until: micros(request.until.0), reason: request.reason };
+        let rules = SilenceRules { matching: request.matching, until: micros(request.until.0), reason: request.reason };
         document.body = json!(rules);
         let written = document::put(tx, self.keyring(), &mut document).await?;
         let facts = json!({ "v": 1, "name": document.name, "until": rules.until });

@@ -1,11 +1,11 @@
 //! News: events that are yet to be turned into notices. Written with the event, deleted with what was made of it.
 
+use crate::model::{DocumentId, EventId, TenantId};
 use crate::store::{
     StoreError, Tx,
     codec::Reader,
     tx::{execute, on},
 };
-use crate::model::{DocumentId, EventId, TenantId};
 
 /// An event that is yet to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]

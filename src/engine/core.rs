@@ -163,8 +163,6 @@ pub struct Engine {
     /// This life of this process.
     pub holder: HolderId,
     pub(super) wake: Notify,
-    /// Wakes the dispatcher: there may be news.
-    pub(super) news: Notify,
     /// Channels that are open.
     pub(crate) channels: Opened,
     /// Whether the wall clock is believed.
@@ -197,7 +195,6 @@ impl Engine {
             tenant: parts.tenant,
             holder,
             wake: Notify::new(),
-            news: Notify::new(),
             channels: Opened::default(),
             steady: Mutex::new(Steady::starting(first)),
             stopping: watch::Sender::new(false),

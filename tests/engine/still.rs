@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keywheel::{
     clock::{Clock, ManualClock, micros},
     engine::Options,
-    store::agenda,
+    store::{agenda, notices::news},
 };
 use keywheel_contract::{
     Rotator,
@@ -61,7 +61,8 @@ impl Still {
             return None;
         }
         let mut tx = engine.store.read().await.ok()?;
-        agenda::is_quiet(&mut tx, engine.now()).await.ok()?.then_some(())
+        let is_told = !news::is_any(&mut tx, &engine.tenant).await.ok()?;
+        (is_told && agenda::is_quiet(&mut tx, engine.now()).await.ok()?).then_some(())
     }
 
     /// The next due time of anything.

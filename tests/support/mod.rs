@@ -9,6 +9,7 @@ pub(crate) mod preload;
 pub(crate) mod proof;
 pub(crate) mod proxy;
 pub(crate) mod random;
+pub(crate) mod receiver;
 pub(crate) mod recording;
 pub(crate) mod scene;
 pub(crate) mod wait;

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::still::{Still, calm};
 use crate::support::{
-    receiver::{Got, Receiver},
+    hooks::{Got, Receiver},
     wait::eventually,
 };
 

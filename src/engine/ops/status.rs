@@ -8,7 +8,10 @@ use utoipa::ToSchema;
 
 use crate::{
     engine::{Engine, Trouble},
-    store::{agenda, alert, occurrence, overview, rotation},
+    store::{
+        agenda::{self, Part},
+        alert, occurrence, overview, rotation,
+    },
 };
 
 /// How the daemon and its store are.
@@ -66,7 +69,7 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
     let alerts = alert::list_open(&mut tx, tenant, None).await?;
     let occurrences = occurrence::count_ends(&mut tx, tenant, now - TimeDelta::hours(24)).await?;
     let due = agenda::count_due(&mut tx, now).await?;
-    let next_due_at = agenda::find_earliest(&mut tx, &[], engine.clock.boot()).await?;
+    let next_due_at = agenda::find_earliest(&mut tx, Part::Working, &[], engine.clock.boot()).await?;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         store: if engine.store.is_shared() { "postgres" } else { "sqlite" }.to_owned(),

@@ -4,6 +4,7 @@
 mod crash;
 mod disk;
 mod engine;
+mod expiry;
 mod house;
 mod keyring;
 mod network;

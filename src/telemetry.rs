@@ -100,6 +100,8 @@ impl Collector for Counted {
             ("alerts_open", "Alerts that are open", counts.alerts.load(Ordering::Relaxed)),
             ("claims_held", "Claims that this process holds", counts.claims.load(Ordering::Relaxed)),
             ("secrets", "Secrets that are not deleted", counts.secrets.load(Ordering::Relaxed)),
+            ("oldest_send", "Seconds since the oldest undelivered notice", counts.oldest_send.load(Ordering::Relaxed)),
+            ("dead_letters", "Notices that a channel gave up", counts.dead_letters.load(Ordering::Relaxed)),
             ("short_of_room", "Whether the store's disk is full", i64::from(self.engine.is_short_of_room())),
         ];
         for (name, about, value) in gauges {
@@ -109,6 +111,13 @@ impl Collector for Counted {
         let errors = ConstCounter::new(counts.store_errors.load(Ordering::Relaxed));
         let about = "Writes that the store refused or lost";
         errors.encode(encoder.encode_descriptor("store_errors", about, None, MetricType::Counter)?)?;
+        let sends = ConstCounter::new(counts.sends.load(Ordering::Relaxed));
+        sends.encode(encoder.encode_descriptor(
+            "sends",
+            "Attempts to deliver a notice",
+            None,
+            MetricType::Counter,
+        )?)?;
         let about = "Rotations that ended, by outcome";
         let mut rotations = encoder.encode_descriptor("rotations", about, None, MetricType::Counter)?;
         for (outcome, count) in counts.rotations() {

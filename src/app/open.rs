@@ -6,11 +6,12 @@ use super::{random::OsRandom, rotators};
 use crate::{
     cli::{CliError, Exit},
     clock::SystemClock,
-    config::{Config, Every, KeySource, StoreKind},
+    config::{Config, Every, KeySource, Network, StoreKind},
     engine::{DeliveryRoot, Engine, Hook, Options, Parts},
     keyring::{Keyring, KeyringError, MasterKeys, Surroundings, read_private},
     lifecycle::{DataDir, LifecycleError},
     model::SecretText,
+    notify::{Cidr, Limits},
     store::{SqliteOptions, Store, tenant},
 };
 
@@ -130,6 +131,17 @@ fn options(config: &Config) -> Options {
         data_dir: config.daemon.data_dir.clone(),
         ballast: engine.ballast.0,
         keys: Some(config.keys.source(&config.daemon.data_dir)),
+        public_url: config.daemon.public_url.clone(),
+        notify: Limits {
+            allow: networks(&config.notify.allow),
+            may_allow: networks(&config.notify.may_allow),
+            ..Limits::default()
+        },
         ..Options::default()
     }
+}
+
+/// The networks of the configuration as channels know them: both read the same texts.
+fn networks(named: &[Network]) -> Vec<Cidr> {
+    named.iter().map(|network| network.to_string().parse().expect("the configuration checked it")).collect()
 }

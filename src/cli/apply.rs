@@ -13,8 +13,9 @@ use crate::engine::ops::{
 /// Arguments of `keywheel apply`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A file declares `[[target]]` and `[[secret]]` tables; nothing is ever deleted by it. Passwords \
-                        stand in files of their own: `password = \"@billing.pw\"`, relative to the declaring file.\n\n\
+    after_help = "A file declares `[[target]]`, `[[secret]]`, `[[tracked]]`, `[[channel]]` and `[[route]]` tables; \
+                        nothing is ever deleted by it. Passwords stand in files of their own: `password = \
+                        \"@billing.pw\"`, relative to the declaring file.\n\n\
                         Example: keywheel apply --dry-run keywheel.d/*.toml"
 )]
 pub struct Args {
@@ -36,6 +37,9 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
         let more = read(file)?;
         declared.target.extend(more.target);
         declared.secret.extend(more.secret);
+        declared.tracked.extend(more.tracked);
+        declared.channel.extend(more.channel);
+        declared.route.extend(more.route);
     }
     let request = Apply { declared, dry_run: args.dry_run, reason: args.reason };
     let applied: Applied = client.ask(Method::POST, &["apply"]).body(&request).send().await?;

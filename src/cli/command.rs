@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys, rotate, rotation,
+    Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys,
+    notices::{channel, clock, expiring, notice, route, silence, track},
+    rotate, rotation,
     schedule::{self, plan},
     secret, serve, status, target,
 };
@@ -65,6 +67,22 @@ pub enum Command {
     Rotation(rotation::Args),
     /// Shows what rotates when, and what collides.
     Plan(plan::Args),
+    /// Shows what expires, the earliest first.
+    Expiring(expiring::Args),
+    /// Tracks what lives elsewhere and expires.
+    Track(track::Args),
+    /// Channels: by which means people are told.
+    Channel(channel::Args),
+    /// Routes: who is told of what.
+    Route(route::Args),
+    /// Silences: what nobody wants to hear for a while.
+    Silence(silence::Args),
+    /// Shows what was told, to whom, and how far it is.
+    Notices(notice::List),
+    /// Notices: show, acknowledge, send again.
+    Notice(notice::Args),
+    /// The clock: says that it is right after it was set forward.
+    Clock(clock::Args),
     /// Brings about what files declare.
     Apply(apply::Args),
     /// Shows what happened.

@@ -7,7 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CliError, Client, Cx, Exit, output};
-use crate::engine::ops::status::Status;
+use crate::{
+    engine::ops::{
+        channels::{ChannelTried, ChannelView},
+        status::Status,
+    },
+    http::Page,
+};
 
 /// Arguments of `keywheel doctor`.
 #[derive(Debug, clap::Args)]
@@ -84,7 +90,16 @@ async fn of_status(client: &Client, status: &Status) -> Vec<Diagnosis> {
         let finding = format!("{} since {}: {}", alert.kind, output::time(Some(alert.opened_at)), alert.sentence);
         found.push(Diagnosis::attention(&alert.subject, finding, alert.hint.clone()));
     }
+    if let Some(since) = status.clock_held_since {
+        let finding = format!("it was set forward after {}: nothing ends by time alone", output::time(Some(since)));
+        found.push(Diagnosis::attention("clock", finding, "`keywheel clock confirm`, or wait ten minutes"));
+    }
+    if status.dead_letters > 0 {
+        let finding = format!("{} notices were given up by a channel", status.dead_letters);
+        found.push(Diagnosis::attention("notices", finding, "`keywheel notices --failed` tells why"));
+    }
     found.extend(targets(client).await);
+    found.extend(channels(client).await);
     found
 }
 
@@ -121,6 +136,37 @@ fn of_preflight(what: &str, secret: &str, tried: Result<Value, CliError>) -> Dia
     };
     let mend = format!("`keywheel rotate {secret} --dry-run` shows all; {}", texts("hint"));
     Diagnosis::attention(what, format!("`{secret}` cannot be rotated now: {}", texts("sentence")), mend)
+}
+
+/// Opens each channel with its settings and secrets, and sends nothing.
+async fn channels(client: &Client) -> Vec<Diagnosis> {
+    let listed = client.ask(Method::GET, &["channels"]).send::<Page<ChannelView>>().await;
+    let Ok(listed) = listed else { return Vec::new() };
+    let mut found = Vec::new();
+    for channel in listed.items {
+        let tried = client.ask(Method::GET, &["channels", &channel.name, "preflight"]).send::<ChannelTried>().await;
+        found.push(of_channel(&channel, tried));
+    }
+    found
+}
+
+fn of_channel(channel: &ChannelView, tried: Result<ChannelTried, CliError>) -> Diagnosis {
+    let what = format!("channel {}", channel.name);
+    match tried {
+        Err(error) => Diagnosis::broken(&what, &error),
+        Ok(tried) if !tried.is_usable => {
+            Diagnosis::broken(&what, &CliError::new(Exit::Failed, tried.code, tried.finding, tried.hint))
+        }
+        Ok(_) if channel.is_failing => {
+            let finding = format!("it failed {} times in a row: {}", channel.failures, channel.last_error);
+            Diagnosis::attention(&what, finding, format!("`keywheel channel test {}` tries it now", channel.name))
+        }
+        Ok(_) if channel.enabled_at.is_none() => Diagnosis::well(&what, "it is disabled"),
+        Ok(_) => {
+            let test = format!("`keywheel channel test {}` sends a message", channel.name);
+            Diagnosis::well(&what, format!("settings and secrets fit; {test}"))
+        }
+    }
 }
 
 /// Tells the findings; the exit code says whether a person must look.

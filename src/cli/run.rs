@@ -1,7 +1,9 @@
 //! From a command to its file.
 
 use super::{
-    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys, rotate, rotation,
+    CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys,
+    notices::{channel, clock, expiring, notice, route, silence, track},
+    rotate, rotation,
     schedule::{self, plan},
     secret, status, target,
 };
@@ -18,6 +20,14 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
         Command::Rotate(args) => rotate::run(cx, args).await,
         Command::Rotation(args) => rotation::run(cx, args).await,
         Command::Plan(args) => plan::run(cx, args).await,
+        Command::Expiring(args) => expiring::run(cx, args).await,
+        Command::Track(args) => track::run(cx, args).await,
+        Command::Channel(args) => channel::run(cx, args).await,
+        Command::Route(args) => route::run(cx, args).await,
+        Command::Silence(args) => silence::run(cx, args).await,
+        Command::Notices(args) => notice::list(cx, args).await,
+        Command::Notice(args) => notice::run(cx, args).await,
+        Command::Clock(args) => clock::run(cx, args).await,
         Command::Apply(args) => apply::run(cx, args).await,
         Command::Events(args) => events::run(cx, args).await,
         Command::Completions(args) => Ok(completions::run(&args)),

@@ -9,11 +9,15 @@ use axum::http::Method;
 use keywheel_contract::Material;
 
 use super::{CliError, Client, Cx, Exit, Format, input, output, table::Table};
-use crate::engine::ops::{
-    secret_life::{DestroySecret, SecretDeleted, UndeleteSecret},
-    secret_read::{SecretHistory, SecretPage, SecretValue, SecretView},
-    secrets::{EditSecret, PutSecret, SecretPut},
-    wire::Fields,
+use crate::{
+    engine::ops::{
+        expiries::OverrideExpiry,
+        secret_life::{DestroySecret, SecretDeleted, UndeleteSecret},
+        secret_read::{SecretHistory, SecretPage, SecretValue, SecretView},
+        secrets::{EditSecret, PutSecret, SecretPut},
+        wire::Fields,
+    },
+    http::native::Lifted,
 };
 use about::About;
 use show::{history, lines, page_table};
@@ -82,6 +86,18 @@ enum What {
         #[arg(long, value_name = "VERSION")]
         version: Option<String>,
         /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Lets an expired value be read for a while, in an emergency.
+    #[command(after_help = "Example: keywheel secret override billing/db --for 2h --reason 'the vendor is late'")]
+    Override {
+        /// The secret's name.
+        name: String,
+        /// For how long, at most `7d`.
+        #[arg(long = "for", value_name = "DURATION")]
+        lasting: String,
+        /// Why; it must be given.
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
@@ -196,6 +212,13 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             let request = UndeleteSecret { version, reason };
             client.ask(Method::POST, &["secrets", &name, "undelete"]).body(&request).send_unit().await?;
             Ok(done(&format!("{name} is back")))
+        }
+        What::Override { name, lasting, reason } => {
+            let request = OverrideExpiry { lasting, reason };
+            let ask = client.ask(Method::POST, &["secrets", &name, "override"]);
+            let lifted: Lifted = ask.body(&request).send().await?;
+            output::show_lines(cx.format, &lifted, |lifted| vec![format!("{name} can be read until {}", lifted.until)]);
+            Ok(Exit::Done)
         }
         What::Destroy { name, version, yes, reason } => {
             if version.is_none() && !yes {

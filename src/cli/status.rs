@@ -11,7 +11,8 @@ pub struct Args {}
 
 pub(super) async fn run(cx: &Cx, _args: Args) -> Result<Exit, CliError> {
     let status: Status = cx.client()?.ask(Method::GET, &["status"]).send().await?;
-    let is_well = status.alerts.is_empty() && !status.short_of_room;
+    let is_told = status.channels_failing.is_empty() && status.dead_letters == 0;
+    let is_well = status.alerts.is_empty() && !status.short_of_room && is_told;
     output::show_lines(cx.format, &status, lines);
     Ok(if is_well { Exit::Done } else { Exit::NeedsAttention })
 }
@@ -30,8 +31,21 @@ fn lines(status: &Status) -> Vec<String> {
         format!("last 24 h     {ends}"),
         format!("due           {}", status.due),
         format!("next due      {}", output::time(status.next_due_at)),
+        format!("undelivered   {}", undelivered(status)),
+        format!("dead letters  {}", status.dead_letters),
         format!("alerts        {}", status.alerts.len()),
     ];
+    if !status.channels_failing.is_empty() {
+        lines.push(format!("failing       {}: see `keywheel channel list`", status.channels_failing.join(", ")));
+    }
+    if status.dead_letters > 0 {
+        lines
+            .push("  hint: `keywheel notices --failed` lists them, `keywheel notice resend ID` sends one again".into());
+    }
+    if let Some(since) = status.clock_held_since {
+        let since = output::time(Some(since));
+        lines.push(format!("the clock was set forward after {since}: `keywheel clock confirm`, or wait ten minutes"));
+    }
     if status.short_of_room {
         lines.push("the store's disk is full: no new rotation starts until there is room".to_owned());
     }
@@ -40,4 +54,11 @@ fn lines(status: &Status) -> Vec<String> {
         lines.push(format!("    hint: {}", alert.hint));
     }
     lines
+}
+
+fn undelivered(status: &Status) -> String {
+    match status.oldest_undelivered_at {
+        Some(at) => format!("{} (the oldest since {})", status.undelivered, output::time(Some(at))),
+        None => "0".to_owned(),
+    }
 }

@@ -111,14 +111,14 @@ mod tests {
         let path = || Some(Path::new("/x").to_owned());
         (whole.daemon.socket, whole.store.url_file, whole.keys.file) = (path(), path(), path());
         (whole.keys.passphrase_file, whole.keys.passphrase_parameters) = (path(), path());
-        whole.store.url_env = Some("X".into());
+        (whole.store.url_env, whole.daemon.public_url) = (Some("X".into()), Some("https://x".into()));
         whole.daemon.metrics_listen = Some("127.0.0.1:1".parse().expect("an address"));
         let table = Table::try_from(&whole).expect("a table");
         let named = |key: &str| {
             let starts = |line: &str| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = "));
             assert!(DEFAULTS.lines().any(starts), "`{key}` is missing");
         };
-        for section in ["daemon", "store", "keys", "engine", "log"] {
+        for section in ["daemon", "store", "keys", "engine", "notify", "log"] {
             assert!(DEFAULTS.contains(&format!("\n[{section}]\n")), "{section}");
             table[section].as_table().expect("a section").keys().for_each(|key| named(key));
         }

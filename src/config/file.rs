@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Daemon, DeliveryRoot, Engine, Hook, Keys, Log, Store};
+use super::{Daemon, DeliveryRoot, Engine, Hook, Keys, Log, Notify, Store};
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Config {
     pub keys: Keys,
     /// `[engine]`.
     pub engine: Engine,
+    /// `[notify]`.
+    pub notify: Notify,
     /// `[log]`.
     pub log: Log,
     /// `[[hook]]`.

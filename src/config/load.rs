@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, ConfigError, KeySource, StoreKind, error::from_toml, host::is_name};
+use super::{Config, ConfigError, KeySource, StoreKind, daemon::begins_links, error::from_toml, host::is_name};
 
 /// The file that is read when none is named, if it exists.
 pub const DEFAULT_PATH: &str = "/etc/keywheel/keywheel.toml";
@@ -81,6 +81,10 @@ impl Loaded {
         if config.daemon.metrics_listen.is_some_and(|address| !address.ip().is_loopback()) {
             return Err(self.value("daemon.metrics_listen", "a loopback address such as `127.0.0.1:9464`"));
         }
+        if config.daemon.public_url.as_deref().is_some_and(|url| !begins_links(url)) {
+            let permitted = "an address such as `https://keywheel.example.org`, without user, query or fragment";
+            return Err(self.value("daemon.public_url", permitted));
+        }
         for hook in &config.hooks {
             let is_absolute = hook.argv.first().is_some_and(|program| Path::new(program).is_absolute());
             if !is_name(&hook.name) || !is_absolute {
@@ -149,6 +153,7 @@ mod tests {
             ("[keys]\nsource = \"fil\"", "unknown variant `fil`", "did you mean `file`?"),
             ("[keys]\nxyzzyxyz = 1", "unknown field `xyzzyxyz`", "write one of `source`"),
             ("[engine]\nballast = \"8MB\"", "`8MB` is not a size", "config defaults"),
+            ("[notify]\nallow = [\"10.0.0.1/8\"]", "`notify.allow`: `10.0.0.1/8` is not a network", "config defaults"),
             ("[[hook]]\nname = \"a\"", "missing field `argv`", "config defaults"),
             ("a = ", "line 1", "config defaults"),
         ] {
@@ -167,6 +172,7 @@ mod tests {
             ("[keys]\nsource = \"command\"", "keys.command"),
             ("[engine]\ntasks = 0", "engine.tasks"),
             ("[daemon]\nmetrics_listen = \"0.0.0.0:9464\"", "daemon.metrics_listen"),
+            ("[daemon]\npublic_url = \"https://a/?b\"", "daemon.public_url"),
             ("[[hook]]\nname = \"a\"\nargv = [\"reload\"]", "hook.a"),
             ("[[hook]]\nname = \"a/b\"\nargv = [\"/bin/true\"]", "hook.a/b"),
             (

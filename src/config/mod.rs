@@ -13,6 +13,8 @@ mod host;
 mod keys;
 mod load;
 mod log;
+mod network;
+mod notify;
 mod size;
 mod store;
 
@@ -27,5 +29,7 @@ pub use host::{DeliveryRoot, Hook};
 pub use keys::{KeySource, Keys};
 pub use load::{DEFAULT_PATH, Loaded};
 pub use log::{Log, LogFormat};
+pub use network::Network;
+pub use notify::Notify;
 pub use size::ByteSize;
 pub use store::{Store, StoreKind};

@@ -3,6 +3,7 @@
 use crate::{
     cli::{output, table::Table},
     engine::ops::{
+        expiry_rules::ExpiryView,
         secret_read::{SecretHistory, SecretLine, SecretPage, SecretView},
         views::{DeliveryView, EventView, VersionView},
         wire::Moment,
@@ -108,6 +109,30 @@ pub(in crate::cli) fn events(found: &[EventView]) -> Table {
     table
 }
 
+/// What is decided about the expiry, and what was told of it.
+fn expiry_lines(expiry: &ExpiryView) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut tell = |what: &str, said: &str| lines.push(format!("  {what:11} {said}"));
+    if let Some(lasts) = &expiry.lasts {
+        tell("each lasts", lasts);
+    }
+    if let Some(action) = &expiry.on_expiry {
+        tell("on expiry", action);
+    }
+    let mode = expiry.ladder.mode.map(|mode| mode.as_str().to_owned());
+    let rungs = expiry.ladder.rungs.as_ref().map(|rungs| rungs.join(", "));
+    if mode.is_some() || rungs.is_some() {
+        tell("warned", &mode.into_iter().chain(rungs).collect::<Vec<_>>().join(" "));
+    }
+    if let Some(told) = &expiry.told {
+        tell("told last", told);
+    }
+    if let Some(until) = &expiry.overridden_until {
+        tell("lifted", &format!("until {until}: {}", expiry.override_reason.as_deref().unwrap_or_default()));
+    }
+    lines
+}
+
 /// All that is known of a secret.
 pub(in crate::cli) fn lines(view: &SecretView) -> Vec<String> {
     let line = &view.line;
@@ -122,6 +147,9 @@ pub(in crate::cli) fn lines(view: &SecretView) -> Vec<String> {
         format!("tags          {}", dash(Some(&tags.join(", ")))),
         format!("expires       {}", time(line.expires_at)),
     ];
+    if let Some(expiry) = &view.expiry {
+        lines.extend(expiry_lines(expiry));
+    }
     if let Some(target) = &line.target {
         lines.push(format!("target        {target}"));
         lines.push(format!("settings      {}", view.settings));

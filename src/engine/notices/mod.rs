@@ -15,7 +15,7 @@ mod dispatch;
 mod escalate;
 mod heartbeat;
 mod matter;
-mod outcome;
+pub(crate) mod outcome;
 pub(crate) mod retry;
 pub mod rules;
 mod shout;

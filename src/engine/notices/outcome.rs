@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Failures in a row after which a channel is told to be failing.
-pub(super) const FAILING_FROM: i64 = 3;
+pub(crate) const FAILING_FROM: i64 = 3;
 
 /// Failures in a row after which a channel's breaker opens, and the longest pause that it makes, in seconds.
 const BREAKS_FROM: i64 = 5;

@@ -30,6 +30,7 @@ impl Asked {
     ) -> Result<Adopted, Trouble> {
         check_text("reason", &request.reason)?;
         let (mut secret, is_new) = self.secret_to_adopt(tx, ground, &request).await?;
+        let before = secret.clone();
         if is_new || secret.settings != looked.settings {
             secret.overlap_us = usual_overlap(&looked.declared);
         }
@@ -48,7 +49,13 @@ impl Asked {
             let lane = ground.target.id.as_str();
             agenda::insert(tx, secret.id.as_str(), self.tenant(), lane, Some(self.now)).await?;
         }
+        let number = secret.next_number;
         let current = self.write_version(tx, ground, looked, &mut secret, &mut written).await?;
+        let born_at = (secret.next_number > number).then_some(self.now);
+        written.extend(self.keep_expiry(tx, &before, &mut secret, &request.about, born_at).await?);
+        if before.expires_at != secret.expires_at && ground.schedule.is_none() {
+            written.extend(self.pull_plan_forward(tx, &secret).await?);
+        }
         let next_due_at =
             self.write_schedule(tx, ground, &mut secret, current.as_ref(), &request, &mut written).await?;
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     adopt::{self, AdoptSecret, NamedDelivery},
+    apply_notices::{DeclaredChannel, DeclaredRoute, DeclaredTracked},
     apply_plan::Compared,
     asked::{Asked, invalid, read_name},
     deliveries::{self, PutDelivery},
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, FileSettings, Trouble},
+    expiry::LadderText,
     model::{Actor, Material},
     schedule::ScheduleText,
 };
@@ -35,6 +37,12 @@ pub struct Declared {
     pub target: Vec<DeclaredTarget>,
     /// Secrets, managed ones and others.
     pub secret: Vec<DeclaredSecret>,
+    /// What lives elsewhere and expires.
+    pub tracked: Vec<DeclaredTracked>,
+    /// By which means people are told.
+    pub channel: Vec<DeclaredChannel>,
+    /// Who is told of what.
+    pub route: Vec<DeclaredRoute>,
 }
 
 /// A target as it should be.
@@ -100,6 +108,19 @@ pub struct DeclaredSecret {
     /// How long a deleted secret can be brought back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<String>,
+    /// When the value expires, a date or a time; of a managed secret it is used only where the secret is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// The life of each version, such as `90d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+    /// When to warn before an expiry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub ladder: Option<LadderText>,
+    /// What an expiry does to reads: `warn`, `deactivate`, `deactivate after 2h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<String>,
     /// When it is rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -162,7 +183,7 @@ pub enum Progress {
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
-    /// `target` or `secret`.
+    /// `target`, `secret`, `channel`, `route` or `tracked`.
     pub what: String,
     /// Its name.
     pub name: String,
@@ -190,13 +211,31 @@ pub struct Applied {
 enum Item<'d> {
     Target(&'d DeclaredTarget),
     Secret(&'d DeclaredSecret),
+    Channel(&'d DeclaredChannel),
+    Route(&'d DeclaredRoute),
+    Tracked(&'d DeclaredTracked),
 }
 
-/// The order: secrets that may be admins, targets, what takes effect at them.
+impl Item<'_> {
+    fn what(&self) -> (&'static str, &str) {
+        match self {
+            Self::Target(target) => ("target", &target.name),
+            Self::Secret(secret) => ("secret", &secret.name),
+            Self::Channel(channel) => ("channel", &channel.name),
+            Self::Route(route) => ("route", &route.name),
+            Self::Tracked(tracked) => ("tracked", &tracked.name),
+        }
+    }
+}
+
+/// The order: secrets that may be admins or used by channels, those who are told, targets, what takes effect at them.
 fn in_order(declared: &Declared) -> Vec<Item<'_>> {
     let plain = declared.secret.iter().filter(|secret| secret.target.is_none()).map(Item::Secret);
     let managed = declared.secret.iter().filter(|secret| secret.target.is_some()).map(Item::Secret);
-    plain.chain(declared.target.iter().map(Item::Target)).chain(managed).collect()
+    let told = declared.channel.iter().map(Item::Channel).chain(declared.route.iter().map(Item::Route));
+    let targets = declared.target.iter().map(Item::Target);
+    let tracked = declared.tracked.iter().map(Item::Tracked);
+    plain.chain(told).chain(targets).chain(managed).chain(tracked).collect()
 }
 
 fn refuse_twice<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Result<(), Trouble> {
@@ -218,19 +257,27 @@ fn refuse_twice<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Result<
 pub async fn apply(engine: &Arc<Engine>, actor: &Actor, request: Apply) -> Result<Applied, Trouble> {
     let declared = &request.declared;
     refuse_twice("target", declared.target.iter().map(|target| target.name.as_str()))?;
-    refuse_twice("secret", declared.secret.iter().map(|secret| secret.name.as_str()))?;
+    let secrets = declared.secret.iter().map(|secret| secret.name.as_str());
+    // They share their names.
+    refuse_twice("secret", secrets.chain(declared.tracked.iter().map(|tracked| tracked.name.as_str())))?;
+    refuse_twice("channel", declared.channel.iter().map(|channel| channel.name.as_str()))?;
+    refuse_twice("route", declared.route.iter().map(|route| route.name.as_str()))?;
     let mut steps = Vec::new();
     let mut has_failed = false;
     for item in in_order(declared) {
         let asked = Asked::new(engine, actor);
-        let (what, name, compared) = match item {
-            Item::Target(target) => ("target", &target.name, asked.compare_target(target).await?),
-            Item::Secret(secret) => ("secret", &secret.name, asked.compare_secret(secret).await?),
+        let compared = match item {
+            Item::Target(target) => asked.compare_target(target).await?,
+            Item::Secret(secret) => asked.compare_secret(secret).await?,
+            Item::Channel(channel) => asked.compare_channel(channel).await?,
+            Item::Route(route) => asked.compare_route(route, &declared.channel).await?,
+            Item::Tracked(tracked) => asked.compare_tracked(tracked).await?,
         };
+        let (what, name) = item.what();
         let action = compared.action();
         let mut step = StepView {
             what: what.to_owned(),
-            name: name.clone(),
+            name: name.to_owned(),
             action,
             changes: compared.words(),
             progress: if action == Action::Keep { Progress::Done } else { Progress::Planned },
@@ -266,6 +313,9 @@ impl Asked {
                 targets::put(&self.engine, &self.actor, &target.name, request).await.map(|_| ())
             }
             Item::Secret(secret) => self.bring_about_secret(secret, compared, reason).await,
+            Item::Channel(channel) => self.bring_about_channel(channel, reason).await,
+            Item::Route(route) => self.bring_about_route(route).await,
+            Item::Tracked(tracked) => self.bring_about_tracked(tracked, compared, reason).await,
         }
     }
 
@@ -286,7 +336,8 @@ impl Asked {
         if secret.target.is_none() && (compared.is_new || compared.value) {
             secrets::put(engine, actor, name, secret.put(reason)?).await?;
         } else if compared.about {
-            let request = EditSecret { about: secret.about(), reason: reason.to_owned() };
+            let about = About { expires_at: secret.expires_at.clone().filter(|_| compared.date), ..secret.about() };
+            let request = EditSecret { about, reason: reason.to_owned() };
             secrets::edit(engine, actor, name, request).await?;
         }
         if let Some(schedule) = secret.schedule.as_ref().filter(|_| compared.schedule) {
@@ -328,10 +379,10 @@ impl DeclaredSecret {
             owner: self.owner.clone(),
             description: self.description.clone(),
             tags: self.tags.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect(),
-            expires_at: None,
-            lasts: None,
-            ladder: None,
-            on_expiry: None,
+            expires_at: self.expires_at.clone(),
+            lasts: self.lasts.clone(),
+            ladder: self.ladder.clone(),
+            on_expiry: self.on_expiry.clone(),
             recovery: self.recovery.clone(),
             overlap: self.overlap.clone(),
         }
@@ -358,7 +409,7 @@ impl DeclaredSecret {
             unknown: is_new && self.unknown,
             acknowledge: self.acknowledge.clone(),
             kind: self.kind.clone(),
-            about: self.about(),
+            about: About { expires_at: self.expires_at.clone().filter(|_| is_new), ..self.about() },
             schedule: self.schedule.clone().filter(|_| is_new),
             deliveries: if is_new { self.delivery.iter().map(named).collect() } else { Vec::new() },
             reason: reason.to_owned(),

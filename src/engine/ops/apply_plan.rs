@@ -6,9 +6,10 @@ use super::{
     apply::{Action, DeclaredSecret, DeclaredTarget},
     asked::{Asked, conflict, invalid, read_name},
     schedules::read_schedule,
+    secrets::About,
 };
 use crate::{
-    engine::Trouble,
+    engine::{Trouble, notices::warn::find_expiry},
     model::{Name, Secret},
     store::{Tx, delivery, schedule, target, version},
 };
@@ -23,11 +24,13 @@ pub(super) struct Compared {
     /// The value of an unmanaged secret.
     pub(super) value: bool,
     pub(super) about: bool,
+    /// The date of the expiry, which is part of `about`.
+    pub(super) date: bool,
     pub(super) schedule: bool,
     /// The names of deliveries that differ or are missing.
     pub(super) deliveries: Vec<String>,
     /// Which keys differ.
-    keys: Vec<&'static str>,
+    pub(super) keys: Vec<&'static str>,
 }
 
 impl Compared {
@@ -48,7 +51,7 @@ impl Compared {
         keys.chain(deliveries).collect()
     }
 
-    fn note(&mut self, differs: bool, key: &'static str) -> bool {
+    pub(super) fn note(&mut self, differs: bool, key: &'static str) -> bool {
         if differs {
             self.keys.push(key);
         }
@@ -103,9 +106,12 @@ impl Asked {
         };
         super::asked::refuse_deleted(&found)?;
         self.compare_account(tx, wanted, &found, &mut compared).await?;
-        let mut said = found.clone();
-        wanted.about().apply_to(&mut said)?;
-        compared.about = compared.note(said != found, "about");
+        let mut about = wanted.about();
+        if wanted.target.is_some() {
+            // Rotations have dated it anew since.
+            about.expires_at = None;
+        }
+        self.compare_about(tx, &about, &found, &mut compared).await?;
         if let Some(text) = &wanted.schedule {
             let kept = schedule::find(tx, self.keyring(), self.tenant(), &found.id).await?;
             let rule = json!(read_schedule(text)?);
@@ -117,6 +123,29 @@ impl Asked {
         let deliveries = wanted.delivery.iter().filter(|delivery| differs(&delivery.name, &json!(delivery.files)));
         compared.deliveries = deliveries.map(|delivery| delivery.name.clone()).collect();
         Ok(compared)
+    }
+
+    /// Compares what is said about a secret, and how it expires.
+    pub(super) async fn compare_about(
+        &self,
+        tx: &mut Tx,
+        about: &About,
+        found: &Secret,
+        compared: &mut Compared,
+    ) -> Result<(), Trouble> {
+        let (mut undated, mut dated) = (found.clone(), found.clone());
+        About { expires_at: None, ..about.clone() }.apply_to(&mut undated)?;
+        about.apply_to(&mut dated)?;
+        let rules = find_expiry(tx, self.keyring(), found).await?.map(|expiry| expiry.rules).unwrap_or_default();
+        let mut wanted = rules.clone();
+        about.apply_to_rules(&mut wanted)?;
+        compared.date =
+            compared.note(dated.expires_at != found.expires_at || wanted.is_dated != rules.is_dated, "date");
+        wanted.is_dated = rules.is_dated;
+        let expiry = compared.note(wanted != rules, "expiry");
+        let said = compared.note(undated != *found, "about");
+        compared.about = said || expiry || compared.date;
+        Ok(())
     }
 
     async fn compare_account(
@@ -151,6 +180,10 @@ fn check_declared(wanted: &DeclaredSecret) -> Result<(), Trouble> {
     if wanted.target.is_none() && (wanted.schedule.is_some() || wanted.unknown) {
         let sentence = format!("`{}` has no target, so nothing can rotate it", wanted.name);
         return wrong(sentence, "add `target`, or take out `schedule` and `unknown`");
+    }
+    if wanted.expires_at.is_some() && wanted.lasts.is_some() {
+        let sentence = format!("`{}` has a date, and a life that dates it", wanted.name);
+        return wrong(sentence, "keep one of `expires_at` and `lasts`");
     }
     if wanted.unknown && wanted.password.is_some() {
         let sentence = format!("`{}` has a password, and it is said to be unknown", wanted.name);

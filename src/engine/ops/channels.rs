@@ -18,6 +18,7 @@ use crate::{
         notices::{
             channels::told,
             deliver::attempt,
+            outcome::FAILING_FROM,
             rules::{ChannelRules, kind, read},
         },
     },
@@ -33,7 +34,7 @@ use crate::{
 };
 
 /// The most channels of a tenant.
-const MOST: i64 = 200;
+pub(super) const MOST: i64 = 200;
 
 /// Alerts that a new channel is told of at most, and events of each that are looked through for its opening.
 const LOOKED_THROUGH: i64 = 50;
@@ -84,6 +85,8 @@ pub struct ChannelView {
     pub delivered_at: Option<Moment>,
     /// What was said when it failed last, or nothing.
     pub last_error: String,
+    /// Whether it fails, by several failures in a row, or is gone for good.
+    pub is_failing: bool,
     /// What a person should know of its settings.
     pub notes: Vec<String>,
 }
@@ -101,6 +104,25 @@ pub struct ChannelTested {
     pub hint: String,
 }
 
+/// Whether the settings and secrets of a channel are usable, as far as that is known without sending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChannelTried {
+    /// Whether it can be opened.
+    pub is_usable: bool,
+    /// A code where it cannot, or nothing.
+    pub code: String,
+    /// What is wrong, or nothing.
+    pub finding: String,
+    /// What solves it, or nothing.
+    pub hint: String,
+}
+
+/// Whether a channel needs a person: it fails again and again, or its receiver said that it is gone.
+pub(super) fn is_failing(rules: &ChannelRules, failures: i64) -> bool {
+    let is_gone = rules.enabled_at.is_none() && failures > 0;
+    is_gone || failures >= FAILING_FROM
+}
+
 /// Makes a channel, or changes the one of that name. A channel gets what happens from the moment it is enabled, and
 /// what is open then.
 ///
@@ -114,7 +136,7 @@ pub async fn put(engine: &Arc<Engine>, actor: &Actor, name: &str, request: PutCh
     asked.write(move |asked, tx| Box::pin(async move { asked.put_channel(tx, &name, &request, heartbeat).await })).await
 }
 
-fn read_heartbeat(text: &str) -> Result<HumanDuration, Trouble> {
+pub(super) fn read_heartbeat(text: &str) -> Result<HumanDuration, Trouble> {
     text.parse().map_err(|error: crate::schedule::DurationError| {
         invalid(error.code(), format!("`heartbeat`: {error}"), error.hint())
     })
@@ -213,6 +235,7 @@ impl Asked {
             paused_until: moment(health.paused_until),
             delivered_at: moment(health.delivered_at),
             last_error: health.answer,
+            is_failing: is_failing(rules, health.failures),
             notes,
         })
     }
@@ -289,6 +312,24 @@ pub async fn test(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<Cha
             let because = other.because().cloned().unwrap_or_else(|| crate::rotation::Because::new("unknown", "", ""));
             ChannelTested { is_delivered: false, code: because.code, answer: because.sentence, hint: because.hint }
         }
+    })
+}
+
+/// Opens a channel as a send would, and sends nothing. Errors: `not-found`.
+pub async fn look(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<ChannelTried, Trouble> {
+    let asked = Asked::new(engine, actor);
+    let mut tx = engine.store.read().await?;
+    let (document, rules) = asked.load_channel(&mut tx, name).await?;
+    let opened = engine.open_channel(&mut tx, asked.tenant(), &document, &rules).await;
+    let none = String::new;
+    Ok(match opened {
+        Ok(_) => ChannelTried { is_usable: true, code: none(), finding: none(), hint: none() },
+        Err(trouble) => ChannelTried {
+            is_usable: false,
+            code: trouble.code.into_owned(),
+            finding: trouble.sentence,
+            hint: trouble.hint,
+        },
     })
 }
 

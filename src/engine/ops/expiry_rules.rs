@@ -62,7 +62,8 @@ impl About {
         self.expires_at.is_some() || self.lasts.is_some() || self.ladder.is_some() || self.on_expiry.is_some()
     }
 
-    fn apply_to_rules(&self, rules: &mut ExpiryRules) -> Result<(), Trouble> {
+    /// Writes what is given into the rules. Errors: a ladder, an action or a life that cannot be read.
+    pub(super) fn apply_to_rules(&self, rules: &mut ExpiryRules) -> Result<(), Trouble> {
         if let Some(date) = &self.expires_at {
             rules.is_dated = !date.is_empty();
         }

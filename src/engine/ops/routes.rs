@@ -77,7 +77,7 @@ fn check_matcher(matcher: &Matcher) -> Result<(), Trouble> {
     }
 }
 
-fn check_route(rules: &RouteRules) -> Result<(), Trouble> {
+pub(super) fn check_route(rules: &RouteRules) -> Result<(), Trouble> {
     check_matcher(&rules.matching)?;
     if rules.channels.is_empty() {
         return Err(invalid("route-empty", "the route names no channel", "name at least one with `--to`"));

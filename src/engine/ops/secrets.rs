@@ -130,8 +130,8 @@ impl About {
     }
 }
 
-/// Reads a time that somebody wrote.
-pub(super) fn read_time(key: &str, text: &str) -> Result<Moment, Trouble> {
+/// Reads a time that somebody wrote. Errors: `time-invalid`.
+pub fn read_time(key: &str, text: &str) -> Result<Moment, Trouble> {
     let read = chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
     // A day alone ends with it, in UTC: a credential that is good on its last day is not cut short.
     let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.succ_opt()?.and_hms_opt(0, 0, 0);

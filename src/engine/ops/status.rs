@@ -6,11 +6,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::channels::{MOST, is_failing};
 use crate::{
-    engine::{Engine, Trouble},
+    engine::{
+        Engine, Trouble,
+        notices::rules::{ChannelRules, kind, read},
+    },
     store::{
+        Tx,
         agenda::{self, Part},
-        alert, occurrence, overview, rotation,
+        alert, document,
+        notices::send,
+        occurrence, overview, rotation,
     },
 };
 
@@ -42,6 +49,23 @@ pub struct Status {
     pub next_due_at: Option<DateTime<Utc>>,
     /// The kinds of rotators.
     pub rotators: Vec<String>,
+    /// The names of channels that fail.
+    #[serde(default)]
+    pub channels_failing: Vec<String>,
+    /// Notices that a channel gave up.
+    #[serde(default)]
+    pub dead_letters: i64,
+    /// Parts of notices that are yet to be delivered.
+    #[serde(default)]
+    pub undelivered: i64,
+    /// When the oldest of them was made.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub oldest_undelivered_at: Option<DateTime<Utc>>,
+    /// What the clock showed before a step forward that nobody has confirmed; none while it is believed.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub clock_held_since: Option<DateTime<Utc>>,
 }
 
 /// An open alert.
@@ -69,6 +93,8 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
     let alerts = alert::list_open(&mut tx, tenant, None).await?;
     let occurrences = occurrence::count_ends(&mut tx, tenant, now - TimeDelta::hours(24)).await?;
     let due = agenda::count_due(&mut tx, now).await?;
+    let backlog = send::read_backlog(&mut tx, tenant).await?;
+    let channels_failing = failing(engine, &mut tx).await?;
     let next_due_at = agenda::find_earliest(&mut tx, Part::Working, &[], engine.clock.boot()).await?;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -83,7 +109,24 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
         due,
         next_due_at,
         rotators: engine.rotators.kinds().map(str::to_owned).collect(),
+        channels_failing,
+        dead_letters: backlog.dead,
+        undelivered: backlog.open,
+        oldest_undelivered_at: backlog.oldest_at,
+        clock_held_since: engine.held_since(),
     })
+}
+
+/// The names of the channels that fail.
+async fn failing(engine: &Engine, tx: &mut Tx) -> Result<Vec<String>, Trouble> {
+    let mut names = Vec::new();
+    for channel in document::list(tx, engine.keyring(), &engine.tenant, kind::CHANNEL, "", MOST).await? {
+        let rules: ChannelRules = read(&channel)?;
+        if is_failing(&rules, send::find_health(tx, &channel.id).await?.failures) {
+            names.push(channel.name);
+        }
+    }
+    Ok(names)
 }
 
 fn line(alert: alert::Alert) -> AlertLine {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     asked::{Asked, conflict, invalid, read_name},
+    secret_fields::check_text,
     secrets::About,
 };
 use crate::{
@@ -31,16 +32,60 @@ pub struct Track {
     pub reason: String,
 }
 
+/// What is tracked under a name before a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Before {
+    /// Something or nothing.
+    #[default]
+    Either,
+    /// Nothing.
+    Nothing,
+    /// Something.
+    Something,
+}
+
 /// Tracks something, or changes what is tracked under that name.
 ///
 /// Errors: `expiry-missing` without a date, `expiry-past`, `not-tracked` where a secret with a value has that name.
 pub async fn put(engine: &Arc<Engine>, actor: &Actor, name: &str, request: Track) -> Result<(), Trouble> {
+    put_after(engine, actor, name, request, Before::Either).await
+}
+
+/// The same, where it is known whether the name is taken. Errors as of [`put`]; `already-tracked`, `not-found`.
+pub async fn put_after(
+    engine: &Arc<Engine>,
+    actor: &Actor,
+    name: &str,
+    request: Track,
+    before: Before,
+) -> Result<(), Trouble> {
+    check_text("reason", &request.reason)?;
     let name = read_name(name)?;
     let asked = Asked::new(engine, actor);
-    asked.write(move |asked, tx| Box::pin(async move { asked.track(tx, name, &request).await })).await
+    asked
+        .write(move |asked, tx| {
+            Box::pin(async move {
+                asked.refuse_other_before(tx, &name, before).await?;
+                asked.track(tx, name, &request).await
+            })
+        })
+        .await
 }
 
 impl Asked {
+    async fn refuse_other_before(&self, tx: &mut Tx, name: &Name, before: Before) -> Result<(), Trouble> {
+        let is_there = self.find_secret(tx, name).await?.is_some();
+        match before {
+            Before::Nothing if is_there => {
+                let sentence = format!("`{name}` is there already");
+                let hint = format!("change it with `keywheel track set '{name}'`");
+                Err(conflict("already-tracked", sentence, hint))
+            }
+            Before::Something if !is_there => Err(Trouble::not_found("tracked secret", name.as_str())),
+            _ => Ok(()),
+        }
+    }
+
     async fn track(&self, tx: &mut Tx, name: Name, request: &Track) -> Result<(), Trouble> {
         if self.find_secret(tx, &name).await?.is_some() {
             let mut found = self.lock_living(tx, name.as_str()).await?;

@@ -2,11 +2,15 @@
 
 mod adopt;
 mod backup;
+mod channels;
 mod deliveries;
 mod events;
+mod expiring;
 mod keys;
+mod notices;
 mod rotations;
 mod routes;
+mod routing;
 mod schedules;
 mod secrets;
 mod status;
@@ -15,5 +19,6 @@ mod values;
 mod why;
 
 pub use events::{EventLine, EventsQuery};
+pub use expiring::Lifted;
 pub(super) use routes::routes;
 use why::{Why, made};

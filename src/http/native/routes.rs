@@ -2,7 +2,10 @@
 
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{adopt, backup, deliveries, events, keys, rotations, schedules, secrets, status, targets, values};
+use super::{
+    adopt, backup, channels, deliveries, events, expiring, keys, notices, rotations, routing, schedules, secrets,
+    status, targets, values,
+};
 use crate::http::ApiState;
 
 /// The endpoints, relative to `/api/v1`.
@@ -19,4 +22,8 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(schedules::routes())
         .merge(adopt::routes())
         .merge(rotations::routes())
+        .merge(channels::routes())
+        .merge(routing::routes())
+        .merge(notices::routes())
+        .merge(expiring::routes())
 }

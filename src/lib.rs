@@ -5,7 +5,7 @@
 //! - Floor 0: [`model`], the words of the house as types; [`clock`], time as it is passed in.
 //! - Floor 1, pure: [`rotation`], the saga; [`schedule`], when; [`keyring`], the only code that sees raw keys;
 //!   [`config`], the configuration file. `config` may import `keyring` and `schedule`.
-//! - Floor 2: [`store`], rows in and out.
+//! - Floor 2: [`store`], rows in and out; [`notify`], channels: what a notice looks like and how it is sent.
 //! - Floor 3: [`engine`], the only place where things happen.
 //! - Floor 4: [`http`], the API; [`cli`], its client. `cli` may import `http`, for the words of the API.
 //! - Floor 5: [`app`], the composition root; [`lifecycle`], from start to end; [`telemetry`], logs and metrics.
@@ -20,6 +20,7 @@ pub mod http;
 pub mod keyring;
 pub mod lifecycle;
 pub mod model;
+pub mod notify;
 pub mod rotation;
 pub mod schedule;
 pub mod store;

@@ -84,6 +84,11 @@ pub(super) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Conf
     ConfigError::Line { file: file.to_owned(), line, at, message, hint }
 }
 
+/// What to write instead of an unknown key or word, from the words of serde.
+pub(crate) fn did_you_mean(message: &str) -> Option<String> {
+    unknown(message).map(|(found, expected)| suggestion(&found, &expected))
+}
+
 /// The unknown key and the known ones, from the words of serde.
 fn unknown(message: &str) -> Option<(String, Vec<String>)> {
     if !message.starts_with("unknown field `") && !message.starts_with("unknown variant `") {

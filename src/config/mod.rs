@@ -20,6 +20,7 @@ pub use daemon::Daemon;
 pub use effective::{Effective, Origin};
 pub use engine::Engine;
 pub use error::ConfigError;
+pub(crate) use error::did_you_mean;
 pub use every::Every;
 pub use file::Config;
 pub use host::{DeliveryRoot, Hook};

@@ -7,6 +7,7 @@ mod engine;
 mod house;
 mod keyring;
 mod network;
+mod notify;
 mod postgres;
 mod replicas;
 mod schedule;

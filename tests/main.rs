@@ -8,6 +8,7 @@ mod expiry;
 mod house;
 mod keyring;
 mod network;
+mod notify;
 mod postgres;
 mod replicas;
 mod schedule;

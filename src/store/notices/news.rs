@@ -44,8 +44,9 @@ pub async fn insert_for(
         event.as_str(),
         channel.as_str(),
         tenant.as_str(),
-    )
-    .map(|_| ())
+    )?;
+    tx.has_news = true;
+    Ok(())
 }
 
 /// The oldest news of a tenant that nobody else works on, locked until the commit.

@@ -123,6 +123,7 @@ mod proofs {
                 let mut wake = self.facts.get(known).map_or(END, |(since, _)| *since);
                 match next_warning(&facts.standing(&facts.ladder(), now, told)) {
                     Warning::Now { rung, superseded, reason } => {
+                        assert!(told.is_none_or(|told| rung < told), "{rung} is told after {told:?}");
                         let superseded: Vec<i64> = superseded.into_iter().map(seconds).collect();
                         said.push(json!([now, facts.expiry, seconds(rung), superseded, reason.as_str()]));
                         kept = Some((facts.expiry, rung));

@@ -14,7 +14,7 @@ use keywheel::{
     model::{HolderId, Minter, TenantId},
     store::{
         SqliteOptions, Store, StoreError,
-        agenda::{self, Ask},
+        agenda::{self, Ask, Part},
     },
 };
 use keywheel_contract::kit::SystemRandom;
@@ -108,14 +108,14 @@ impl Bench {
         let (holder, boot) = (self.holder.clone(), SystemClock.boot());
         let started = Instant::now();
         let mut tx = self.store.read().await?;
-        agenda::find_earliest(&mut tx, &["full".to_owned()], boot).await?.context("something is due")?;
+        agenda::find_earliest(&mut tx, Part::Working, &["full".to_owned()], boot).await?.context("something is due")?;
         drop(tx);
         let claimed = self.store.write(move |tx| {
             Box::pin(async move {
                 let rooms = BTreeMap::from([("full".to_owned(), 0)]);
                 let (length, now) = (std::time::Duration::from_mins(10), SystemClock.now());
                 let (holder, limit) = (&holder, i64::try_from(DUE).unwrap_or(1));
-                let ask = Ask { holder, length, now, boot, rooms: &rooms, room_per_lane: 8, limit };
+                let ask = Ask { holder, length, now, boot, rooms: &rooms, room_per_lane: 8, limit, part: Part::Working };
                 agenda::claim_due(tx, &ask).await
             })
         });

@@ -4,9 +4,11 @@
 mod crash;
 mod disk;
 mod engine;
+mod expiry;
 mod house;
 mod keyring;
 mod network;
+mod notify;
 mod postgres;
 mod replicas;
 mod schedule;

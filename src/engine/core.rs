@@ -146,6 +146,10 @@ pub struct Parts {
     pub tenant: TenantId,
 }
 
+/// Attempts to deliver notices at the same time, in all and by one channel.
+const TELLING: usize = 64;
+const PER_CHANNEL: usize = 8;
+
 /// The engine. Shared by its loop, its tasks and the surfaces.
 pub struct Engine {
     /// The store.
@@ -163,14 +167,15 @@ pub struct Engine {
     /// This life of this process.
     pub holder: HolderId,
     pub(super) wake: Notify,
-    /// Wakes the dispatcher: there may be news.
-    pub(super) news: Notify,
     /// Channels that are open.
     pub(crate) channels: Opened,
     /// Whether the wall clock is believed.
     pub(super) steady: Mutex<Steady>,
     pub(super) claims: Claims,
     pub(super) lanes: Lanes,
+    /// Room for telling, apart from that for work: no receiver takes any from rotations.
+    pub(super) telling: Lanes,
+    pub(super) wake_telling: Notify,
     pub(super) stopping: watch::Sender<bool>,
     /// Set while the store's disk has no room for new work.
     pub(super) short_of_room: AtomicBool,
@@ -189,6 +194,8 @@ impl Engine {
         Arc::new(Self {
             claims: Claims::default(),
             lanes: Lanes::new(parts.options.tasks, parts.options.per_target),
+            telling: Lanes::new(TELLING, PER_CHANNEL),
+            wake_telling: Notify::new(),
             store: parts.store,
             clock: parts.clock,
             random: parts.random,
@@ -197,7 +204,6 @@ impl Engine {
             tenant: parts.tenant,
             holder,
             wake: Notify::new(),
-            news: Notify::new(),
             channels: Opened::default(),
             steady: Mutex::new(Steady::starting(first)),
             stopping: watch::Sender::new(false),
@@ -229,9 +235,10 @@ impl Engine {
         u32::from_le_bytes(bytes)
     }
 
-    /// Wakes the loop: a due time may have been pulled forward.
+    /// Wakes the loops: a due time may have been pulled forward.
     pub fn wake(&self) {
         self.wake.notify_one();
+        self.wake_telling.notify_one();
     }
 
     /// Opens the value of a version. The caller records the read where the value leaves the daemon.

@@ -64,10 +64,7 @@ impl Engine {
                 self.counts.store_errors.fetch_add(1, Ordering::Relaxed);
                 if self.give_up_ballast() { self.store.write(job).await } else { Err(error) }
             }
-            done => {
-                self.news.notify_one();
-                done
-            }
+            done => done,
         }
     }
 

@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{Engine, runner};
+use super::{Engine, lanes::Lanes, runner};
 use crate::{
     clock::micros,
     store::{
         StoreError,
-        agenda::{self, Ask, Claim},
+        agenda::{self, Ask, Claim, Part},
     },
 };
 
@@ -36,6 +36,8 @@ impl Engine {
         beside.spawn(Arc::clone(&self).renew());
         beside.spawn(Arc::clone(&self).listen());
         beside.spawn(Arc::clone(&self).dispatch());
+        let mut telling = JoinSet::new();
+        telling.spawn(Arc::clone(&self).tell());
         let mut tasks = JoinSet::new();
         if !self.store.is_shared() {
             self.void_claims_of_earlier_lives().await;
@@ -53,7 +55,7 @@ impl Engine {
             }
             self.watch_clock().await;
             while tasks.try_join_next().is_some() {}
-            let wait = match self.round(&mut tasks).await {
+            let wait = match self.round(Part::Working, &mut tasks).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::warn!(code = error.code(), "{error}");
@@ -70,7 +72,33 @@ impl Engine {
             }
         }
         while tasks.join_next().await.is_some() {}
+        while telling.join_next().await.is_some() {}
         beside.shutdown().await;
+    }
+
+    /// Claims sends and works on them until it is asked to stop; then waits for those that are under way.
+    async fn tell(self: Arc<Self>) {
+        let mut tasks = JoinSet::new();
+        let mut stopping = self.stopping.subscribe();
+        while !self.is_stopping() && !self.store.is_broken() {
+            while tasks.try_join_next().is_some() {}
+            let wait = match self.round(Part::Telling, &mut tasks).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "cannot claim notices: {error}");
+                    AFTER_TROUBLE
+                }
+            };
+            if wait.is_zero() {
+                continue;
+            }
+            tokio::select! {
+                () = self.wake_telling.notified() => {}
+                () = self.clock.sleep(wait) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
     }
 
     /// Asks the loop to stop.
@@ -99,14 +127,15 @@ impl Engine {
     }
 
     /// Claims what is due and there is room for; answers how long to wait.
-    async fn round(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<Duration, StoreError> {
-        let room = self.lanes.room().min(ROUND);
+    async fn round(self: &Arc<Self>, part: Part, tasks: &mut JoinSet<()>) -> Result<Duration, StoreError> {
+        let lanes = self.lanes_of(part);
+        let room = lanes.room().min(ROUND);
         if room == 0 {
             return Ok(self.options.longest_sleep);
         }
-        let full = self.lanes.full();
+        let full = lanes.full();
         let mut tx = self.store.read().await?;
-        let earliest = agenda::find_earliest(&mut tx, &full, self.clock.boot()).await?;
+        let earliest = agenda::find_earliest(&mut tx, part, &full, self.clock.boot()).await?;
         drop(tx);
         let wait = earliest.map_or(i64::MAX, |due| micros(due) - micros(self.now()));
         if wait > 0 {
@@ -114,15 +143,15 @@ impl Engine {
             return Ok(wait.min(self.options.longest_sleep));
         }
         let boot = self.clock.boot();
-        let claims = self.claim(room).await?;
+        let claims = self.claim(part, room).await?;
         if claims.is_empty() {
             return Ok(AFTER_NOTHING);
         }
         let mut too_many = Vec::new();
         for claim in claims {
-            if self.lanes.take(&claim.lane) {
+            if lanes.take(&claim.lane) {
                 self.claims.take(&claim.subject, claim.fence, boot + self.options.claim);
-                tasks.spawn(runner::work(Arc::clone(self), claim));
+                tasks.spawn(runner::work(Arc::clone(self), part, claim));
             } else {
                 too_many.push(claim);
             }
@@ -131,15 +160,23 @@ impl Engine {
         Ok(Duration::ZERO)
     }
 
-    async fn claim(&self, room: usize) -> Result<Vec<Claim>, StoreError> {
+    /// The room of a part.
+    pub(super) fn lanes_of(&self, part: Part) -> &Lanes {
+        match part {
+            Part::Working => &self.lanes,
+            Part::Telling => &self.telling,
+        }
+    }
+
+    async fn claim(&self, part: Part, room: usize) -> Result<Vec<Claim>, StoreError> {
         let (holder, length) = (self.holder.clone(), self.options.claim);
         let (now, boot) = (self.now(), self.clock.boot());
-        let (rooms, room_per_lane) = (self.lanes.rooms(), self.lanes.per_lane());
+        let (rooms, room_per_lane) = (self.lanes_of(part).rooms(), self.lanes_of(part).per_lane());
         self.store
             .write(move |tx| {
                 Box::pin(async move {
                     let limit = i64::try_from(room).unwrap_or(1);
-                    let ask = Ask { holder: &holder, length, now, boot, rooms: &rooms, room_per_lane, limit };
+                    let ask = Ask { holder: &holder, length, now, boot, rooms: &rooms, room_per_lane, limit, part };
                     agenda::claim_due(tx, &ask).await
                 })
             })

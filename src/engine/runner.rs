@@ -16,7 +16,7 @@ use crate::{
     model::{DocumentId, NoticeId, SecretId, SendId, TargetId},
     store::{
         StoreError, Tx,
-        agenda::{self, Claim},
+        agenda::{self, Claim, Part},
     },
 };
 
@@ -54,13 +54,16 @@ const AFTER_TROUBLE: Duration = Duration::from_mins(1);
 const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
 
 /// Works on a claim to its end.
-pub(super) async fn work(engine: Arc<Engine>, claim: Claim) {
+pub(super) async fn work(engine: Arc<Engine>, part: Part, claim: Claim) {
     if let Err(error) = work_on(&engine, &claim).await {
         report(&engine, &claim, error).await;
     }
     engine.claims.drop_claim(&claim.subject, claim.fence);
-    engine.lanes.give_back(&claim.lane);
-    engine.wake();
+    engine.lanes_of(part).give_back(&claim.lane);
+    match part {
+        Part::Working => engine.wake.notify_one(),
+        Part::Telling => engine.wake_telling.notify_one(),
+    }
 }
 
 async fn work_on(engine: &Arc<Engine>, claim: &Claim) -> Result<(), RunError> {

@@ -61,13 +61,12 @@ fn lifetime() -> impl Strategy<Value = i64> {
 prop_compose! {
     fn case()(
         (rule, nature, lifetime, is_begin_known) in (rule(), nature(), lifetime(), prop::bool::weighted(0.8)),
-        now in 0.0_f64..1.2,
+        now in 0_i64..1_200_000,
         told in prop::option::weighted(0.3, prop_oneof![Just(0_u64), 1_u64..40 * 86_400]),
-        plan in 0.0_f64..1.3,
+        plan in 0_i64..1_300_000,
         kind in 0_u8..8,
     ) -> Case {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any second will do")]
-        let part = |share: f64| (lifetime as f64 * share) as i64;
+        let part = |millionths: i64| lifetime * millionths / 1_000_000;
         let rotation = match kind {
             0 => Rotates::Not,
             1 => Rotates::Overdue,
@@ -84,13 +83,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_moment_to_look_again_is_the_first_at_which_something_is_told(case in case(), share in 0.0_f64..1.0) {
+    fn the_moment_to_look_again_is_the_first_at_which_something_is_told(case in case(), share in 0_i32..1_000) {
         let standing = case.standing();
         let Warning::At { at, .. } = next_warning(&standing) else { return Ok(()) };
         prop_assert!(at > standing.now && at <= standing.expires_at);
-        let between = standing.now + TimeDelta::microseconds(
-            ((at - standing.now).num_microseconds().expect("some years") as f64 * share) as i64
-        );
+        let between = standing.now + (at - standing.now) / 1_000 * share;
         for now in [at - MICRO, between.min(at - MICRO)] {
             let is_same = matches!(next_warning(&Standing { now, ..standing }), Warning::At { at: again, .. } if again == at);
             prop_assert!(is_same, "{} of {}", now, at);

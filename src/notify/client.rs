@@ -21,7 +21,7 @@ use super::{
     address::{Forbidden, Policy, Purpose},
     answer::{Answer, retry_after},
     resolve::{Guard, Guarded, Unresolved},
-    text::line,
+    text::causes,
     tls,
     wire::unresolved,
 };
@@ -188,7 +188,7 @@ impl Client {
         if let Some(found) = cause::<Unresolved>(&error) {
             return unresolved(self.host(), found);
         }
-        let sentence = format!("`{}`: {}", self.host(), chain(&error));
+        let sentence = format!("`{}`: {}", self.host(), causes(&error));
         if error.is_connect() {
             return Outcome::again(
                 "connect-failed",
@@ -217,13 +217,12 @@ fn allowed(opening: &Opening<'_>, limits: &Limits) -> Result<Vec<Cidr>, NotifyEr
 
 /// The first cause of a type.
 fn cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
-}
-
-/// An error with its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut told: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(|e| line(&e.to_string())).collect();
-    told.dedup();
-    told.join(": ")
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }

@@ -130,7 +130,8 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(20);
-    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters"));
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).build();
+    environment.set_syntax(syntax.expect("the usual delimiters"));
     environment
         .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
     environment.add_test("defined", tests::is_defined);

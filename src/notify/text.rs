@@ -51,6 +51,18 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// An error with its causes, on one line.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = vec![line(&error.to_string())];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        told.push(line(&cause.to_string()));
+        next = cause.source();
+    }
+    told.dedup();
+    told.join(": ")
+}
+
 /// The first bytes of a SHA-256 of parts, in hexadecimal; parts cannot run together.
 pub(super) fn digest(parts: &[&str]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);

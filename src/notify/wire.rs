@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::net::TcpStream;
 
 use super::{
-    Limits, Outcome,
+    Cidr, Limits, Outcome,
     address::{Policy, Purpose},
     resolve::{Guard, Unresolved},
 };
@@ -22,7 +22,7 @@ impl Wire {
     pub(super) fn new(host: &str, port: u16, purpose: Purpose, limits: &Limits) -> Self {
         let mut allow = limits.allow.clone();
         if purpose == Purpose::PlainWeb {
-            allow.extend(["127.0.0.0/8", "::1/128"].map(|network| network.parse::<super::Cidr>().expect("a network")));
+            allow.extend(["127.0.0.0/8", "::1/128"].map(|network| network.parse::<Cidr>().expect("a network")));
         }
         let guard = Guard { resolver: Arc::clone(&limits.resolver), policy: Policy { purpose, allow } };
         Self { host: host.to_owned(), port, guard }

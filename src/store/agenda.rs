@@ -49,6 +49,24 @@ pub struct Ask<'a> {
     pub room_per_lane: usize,
     /// The most rows to look at.
     pub limit: i64,
+    /// Which part of the agenda is asked for.
+    pub part: Part,
+}
+
+/// The parts of the agenda. They have room of their own, so that a dead receiver of notices takes none from rotations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Secrets, targets, and what else acts without a channel.
+    Working,
+    /// Sends: rows whose lane is a channel.
+    Telling,
+}
+
+impl Part {
+    /// Whether the lane of its rows is a channel: the id of a document.
+    fn is_telling(self) -> bool {
+        self == Self::Telling
+    }
 }
 
 fn length_us(length: Duration) -> i64 {
@@ -71,6 +89,7 @@ pub async fn claim_due(tx: &mut Tx, ask: &Ask<'_>) -> Result<Vec<Claim>, StoreEr
             .bind(ask.limit)
             .bind(length_us(ask.boot))
             .bind(per_lane)
+            .bind(ask.part.is_telling())
             .fetch_all(&mut *conn)
             .await
     })?;
@@ -116,16 +135,22 @@ pub async fn renew(
     })
 }
 
-/// The earliest due time of what nobody holds, in lanes that have room.
+/// The earliest due time of what nobody holds in a part, in lanes that have room.
 pub async fn find_earliest(
     tx: &mut Tx,
+    part: Part,
     full_lanes: &[String],
     boot: Duration,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let sql = tx.dialect().earliest;
     let lanes = super::codec::json(&full_lanes);
     let due: Option<i64> = on!(tx, "look for the next due time", |conn| {
-        sqlx::query_scalar(sql).bind(&lanes).bind(length_us(boot)).fetch_optional(&mut *conn).await
+        sqlx::query_scalar(sql)
+            .bind(&lanes)
+            .bind(length_us(boot))
+            .bind(part.is_telling())
+            .fetch_optional(&mut *conn)
+            .await
     })?;
     Ok(due.map(from_micros))
 }

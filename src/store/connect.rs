@@ -12,10 +12,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    Connection, PgPool, SqlitePool,
+    Connection, PgPool, Sqlite, SqlitePool,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::Notify;
 
 use super::{StoreError, Tx, migrate, postgres, tx::Inner, writer::SqliteWriter};
 use crate::keyring::Keyring;
@@ -41,6 +43,7 @@ enum Engine {
 pub struct Store {
     engine: Engine,
     keyring: Arc<Keyring>,
+    news: Arc<Notify>,
 }
 
 impl Store {
@@ -78,13 +81,24 @@ impl Store {
             .connect_with(connect)
             .await
             .map_err(opened)?;
-        Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
+        Ok(Self::over_sqlite(readers, conn, keyring))
     }
 
     /// A store over a file that is only read; its writes fail.
     pub(super) async fn of_readers(readers: SqlitePool, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
         let conn = readers.acquire().await.map_err(|source| StoreError::database("get a connection", source))?;
-        Ok(Self { engine: Engine::Sqlite { readers, writer: SqliteWriter::start(conn) }, keyring })
+        Ok(Self::over_sqlite(readers, conn, keyring))
+    }
+
+    fn over_sqlite(readers: SqlitePool, conn: PoolConnection<Sqlite>, keyring: Arc<Keyring>) -> Self {
+        let news = Arc::new(Notify::new());
+        let writer = SqliteWriter::start(conn, Arc::clone(&news));
+        Self { engine: Engine::Sqlite { readers, writer }, keyring, news }
+    }
+
+    /// Waits until this process has committed an event that is to be told.
+    pub async fn wait_for_news(&self) {
+        self.news.notified().await;
     }
 
     /// Connects to PostgreSQL and migrates its schema.
@@ -112,7 +126,7 @@ impl Store {
             .await
             .map_err(opened)?;
         migrate::postgres(&pool).await?;
-        Ok(Self { engine: Engine::Postgres(pool), keyring })
+        Ok(Self { engine: Engine::Postgres(pool), keyring, news: Arc::default() })
     }
 
     /// The keyring that makes and checks the MACs of rows.
@@ -151,7 +165,7 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(job).await,
-            Engine::Postgres(pool) => match tokio::spawn(postgres::write(pool.clone(), job)).await {
+            Engine::Postgres(pool) => match tokio::spawn(postgres::write(pool.clone(), Arc::clone(&self.news), job)).await {
                 Ok(result) => result,
                 Err(ended) => match ended.try_into_panic() {
                     Ok(panic) => resume_unwind(panic),

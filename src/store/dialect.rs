@@ -4,11 +4,12 @@
 pub(super) struct Dialect {
     /// Claims due rows: $1 holder, $2 claim length, $3 fence, $4 now (wall), $5 room of lanes (JSON object), $6 limit,
     /// $7 the process's time since start (SQLite judges claims by it, PostgreSQL by its own clock), $8 room of the
-    /// other lanes. Looks at the first rows only and takes those for which their lanes have room.
+    /// other lanes, $9 whether lanes that are channels are asked for, or the others. Looks at the first rows only and takes those for which their lanes have room.
     pub(super) claim: &'static str,
     /// Renews claims: $1 holder, $2 claim length, $3 the process's time since start, $4 subjects (JSON array).
     pub(super) renew: &'static str,
-    /// The earliest due time of rows that nobody holds: $1 lanes to leave out, $2 the process's time since start.
+    /// The earliest due time of rows that nobody holds: $1 lanes to leave out, $2 the process's time since start, $3
+    /// whether lanes that are channels are asked for, or the others.
     pub(super) earliest: &'static str,
     /// Ends claims without work: $1 fence, $2 subjects (JSON array).
     pub(super) put_back: &'static str,
@@ -28,6 +29,7 @@ pub(super) static SQLITE: Dialect = Dialect {
                     SELECT subject, lane, due_at FROM agenda
                     WHERE due_at IS NOT NULL AND due_at <= $4
                       AND (claim_until IS NULL OR claim_until < $7)
+                      AND (lane >= 'doc_' AND lane < 'doc`') = $9
                       AND lane NOT IN (SELECT key FROM json_each($5) WHERE value = 0)
                     ORDER BY due_at LIMIT $6))
             WHERE lane = '' OR place <= COALESCE((SELECT value FROM json_each($5) WHERE key = lane), $8))
@@ -39,6 +41,7 @@ pub(super) static SQLITE: Dialect = Dialect {
     earliest: "
         SELECT due_at FROM agenda
         WHERE due_at IS NOT NULL AND (claim_until IS NULL OR claim_until < $2)
+          AND (lane >= 'doc_' AND lane < 'doc`') = $3
           AND lane NOT IN (SELECT value FROM json_each($1))
         ORDER BY due_at LIMIT 1",
     put_back: "
@@ -57,6 +60,7 @@ pub(super) static POSTGRES: Dialect = Dialect {
               AND (claim_until IS NULL
                    OR claim_until < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))
               AND lane NOT IN (SELECT key FROM jsonb_each_text(CAST($5 AS JSONB)) WHERE value = '0')
+              AND (lane >= 'doc_' AND lane < 'doc`') = $9
               AND $7 >= CAST(0 AS BIGINT)
             ORDER BY due_at LIMIT $6
             FOR UPDATE SKIP LOCKED),
@@ -81,6 +85,7 @@ pub(super) static POSTGRES: Dialect = Dialect {
           AND (claim_until IS NULL
                OR claim_until < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))
           AND lane NOT IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))
+          AND (lane >= 'doc_' AND lane < 'doc`') = $3
           AND $2 >= CAST(0 AS BIGINT)
         ORDER BY due_at LIMIT 1",
     put_back: "

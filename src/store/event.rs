@@ -162,6 +162,7 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         if insert(tx, &row).await? {
             if is_news(&row.kind) {
                 news::insert_all(tx, &row.tenant_id, &row.id).await?;
+                tx.has_news = true;
             }
             return Ok(row.seq);
         }

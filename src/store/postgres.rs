@@ -5,10 +5,11 @@
 //! will. After a fail-over to a server that had not received the transaction, the id may belong to another one; the
 //! server must be one whose commits survive (`synchronous_commit` is on for the local disk).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::Notify;
 
 use super::{
     StoreError, Tx,
@@ -27,8 +28,8 @@ struct Open {
     backend: i32,
 }
 
-/// Runs a job in a transaction.
-pub(super) async fn write<T, E, F>(pool: PgPool, job: F) -> Result<T, E>
+/// Runs a job in a transaction; `news` is told of a commit that holds some.
+pub(super) async fn write<T, E, F>(pool: PgPool, news: Arc<Notify>, job: F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
@@ -44,8 +45,14 @@ where
             .fetch_one(&mut *conn)
             .await
     })?;
+    let has_news = tx.has_news;
     let Inner::PgWrite(transaction) = tx.inner else { return Ok(done) };
-    let Err(error) = transaction.commit().await else { return Ok(done) };
+    let committed = transaction.commit().await;
+    if has_news {
+        // Even where the answer was lost: whoever is woken looks at what is there.
+        news.notify_one();
+    }
+    let Err(error) = committed else { return Ok(done) };
     // Without an id nothing was written, so nothing can be lost.
     let Some(id) = id else { return Ok(done) };
     // Even an error of the server may come after the commit: a shutdown is told in place of the answer.

@@ -10,6 +10,8 @@ pub struct Tx {
     /// The failure that ended the transaction. SQLite may have rolled it back by itself; a further statement would
     /// then run and commit on its own, so [`on!`] sends none.
     pub(super) severe: Option<Severe>,
+    /// Whether an event was written that is to be told.
+    pub(super) has_news: bool,
 }
 
 /// A failure that ends the transaction.
@@ -34,7 +36,7 @@ pub(super) enum Conn<'t> {
 
 impl Tx {
     pub(super) fn new(inner: Inner) -> Self {
-        Self { inner, severe: None }
+        Self { inner, severe: None, has_news: false }
     }
 
     /// Refuses to go on in a transaction that is over.

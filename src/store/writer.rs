@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt};
 use sqlx::{Sqlite, pool::PoolConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     StoreError, Tx,
@@ -113,10 +113,11 @@ pub(super) struct SqliteWriter {
 }
 
 impl SqliteWriter {
-    pub(super) fn start(conn: PoolConnection<Sqlite>) -> Self {
+    /// Starts the task; `news` is told of commits that hold some.
+    pub(super) fn start(conn: PoolConnection<Sqlite>, news: Arc<Notify>) -> Self {
         let (jobs, queue) = mpsc::channel(1024);
         let broken = Arc::new(AtomicBool::new(false));
-        tokio::spawn(run(Tx::new(Inner::Sqlite(conn)), queue, Arc::clone(&broken)));
+        tokio::spawn(run(Tx::new(Inner::Sqlite(conn)), queue, Arc::clone(&broken), news));
         Self { jobs, broken }
     }
 
@@ -144,7 +145,12 @@ impl SqliteWriter {
     }
 }
 
-async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<AtomicBool>) {
+async fn run(
+    mut tx: Tx,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    broken: Arc<AtomicBool>,
+    news: Arc<Notify>,
+) {
     let mut since_checkpoint = 0;
     while let Some(first) = queue.recv().await {
         let mut batch = vec![first];
@@ -156,6 +162,9 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<At
         let fate = run_batch(&mut tx, &mut batch).await;
         // Said before the answers, so that whoever learns of a failed sync finds the store broken.
         broken.fetch_or(tx.severe == Some(Severe::Io), Ordering::AcqRel);
+        if tx.has_news && matches!(fate, Fate::Committed) {
+            news.notify_one();
+        }
         since_checkpoint += batch.len();
         for job in batch {
             job.answer(fate.clone());
@@ -172,7 +181,7 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<At
 }
 
 async fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Fate {
-    tx.severe = None;
+    (tx.severe, tx.has_news) = (None, false);
     let (at_commit, error) = match run_jobs(tx, batch).await {
         Err(error) => (false, error),
         Ok(()) => match execute!(tx, "commit", "COMMIT") {

@@ -442,6 +442,7 @@ async fn a_declaration_is_planned_then_applied_and_then_kept() {
                 ..DeclaredSecret::default()
             },
         ],
+        ..Declared::default()
     };
     let ask = |dry_run| Apply { declared: declared.clone(), dry_run, reason: String::new() };
     let names = |applied: &apply::Applied| applied.steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>();

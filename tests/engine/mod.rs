@@ -4,6 +4,7 @@ mod asking;
 mod clock;
 mod joined;
 mod missed;
+mod notices;
 mod rotation;
 mod steps;
 mod still;

@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keywheel::{
     clock::{Clock, ManualClock, micros},
     engine::Options,
-    store::agenda,
+    store::{
+        agenda::{self, Part},
+        notices::news,
+    },
 };
 use keywheel_contract::{
     Rotator,
@@ -61,14 +64,20 @@ impl Still {
             return None;
         }
         let mut tx = engine.store.read().await.ok()?;
-        agenda::is_quiet(&mut tx, engine.now()).await.ok()?.then_some(())
+        let is_told = !news::is_any(&mut tx, &engine.tenant).await.ok()?;
+        (is_told && agenda::is_quiet(&mut tx, engine.now()).await.ok()?).then_some(())
     }
 
     /// The next due time of anything.
     pub(super) async fn next_due(&self) -> Option<DateTime<Utc>> {
         let engine = &self.world.engine;
         let mut tx = engine.store.read().await.expect("a connection");
-        agenda::find_earliest(&mut tx, &[], engine.clock.boot()).await.expect("readable")
+        let mut earliest = None;
+        for part in [Part::Working, Part::Telling] {
+            let due = agenda::find_earliest(&mut tx, part, &[], engine.clock.boot()).await.expect("readable");
+            earliest = [earliest, due].into_iter().flatten().min();
+        }
+        earliest
     }
 
     /// Lets time pass up to a moment, at once.

@@ -4,6 +4,7 @@ Written from the rules in words, with integers of seconds. Nothing here is cleve
 whether somebody speaks is asked of one moment at a time, and the moment to look again is found by walking.
 """
 
+import functools
 import json
 import sys
 from fractions import Fraction
@@ -109,17 +110,20 @@ def warning(case):
     return {"at": at, "reason": "plan-in-time" if silenced else "next-rung-ahead"}
 
 
+@functools.cache
+def hours_up(begin, end, downs):
+    return [at for at in range(begin, end, HOUR) if not any(low <= at < high for low, high in downs)]
+
+
 def history(request):
     """What should have been told about one secret: somebody looks at each full hour at which the daemon is up, and
     remembers what was said for each expiry date. The facts change at full hours."""
-    facts, downs = request["facts"], request["downs"]
+    facts, downs = request["facts"], tuple(map(tuple, request["downs"]))
     said, told, which = [], {}, -1
     rungs = None
-    for at in range(request["from"], request["until"], HOUR):
+    for at in hours_up(request["from"], request["until"], downs):
         while which + 1 < len(facts) and facts[which + 1]["since"] <= at:
             which, rungs = which + 1, None
-        if any(low <= at < high for low, high in downs):
-            continue
         case = facts[which]
         if rungs is None:
             rungs = ladder(case)

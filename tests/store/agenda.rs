@@ -6,7 +6,7 @@ use keywheel::{
     model::HolderId,
     store::{
         StoreError,
-        agenda::{self, Ask, Claim},
+        agenda::{self, Ask, Claim, Part},
         meta,
     },
 };
@@ -66,6 +66,7 @@ async fn claim(world: &World, asking: &Asking) -> Vec<Claim> {
                 rooms: &asking.rooms,
                 room_per_lane: 3,
                 limit: asking.limit,
+                part: Part::Working,
             };
             agenda::claim_due(tx, &ask).await
         })
@@ -235,7 +236,7 @@ async fn the_earliest_due_time_leaves_out_what_is_held_or_has_no_room(world: Wor
     let asking = asking();
     let full = ["full".to_owned()];
     let earliest = async |full: &[String], boot| {
-        agenda::find_earliest(&mut world.read().await, full, boot).await.expect("read").map(|due| due - now())
+        agenda::find_earliest(&mut world.read().await, Part::Working, full, boot).await.expect("read").map(|due| due - now())
     };
     assert_eq!(earliest(&full, asking.boot).await, None);
     put(&world, "never", "", None).await;

@@ -33,9 +33,6 @@ use crate::{
 /// News of one transaction.
 const BATCH: i64 = 128;
 
-/// The least time between two rounds, so that news of a busy store are taken together.
-const BREATH: Duration = Duration::from_millis(10);
-
 /// How long the dispatcher sleeps without a wake.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -64,10 +61,10 @@ impl Engine {
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() && !self.store.is_broken() {
             match self.dispatch_round().await {
-                Ok(true) => self.clock.sleep(BREATH).await,
+                Ok(true) => {}
                 Ok(false) => {
                     tokio::select! {
-                        () = self.news.notified() => self.clock.sleep(BREATH).await,
+                        () = self.store.wait_for_news() => {}
                         () = self.clock.sleep(POLL) => {}
                         _ = stopping.changed() => {}
                     }

@@ -167,9 +167,10 @@ impl Asked {
         let facts = json!({ "v": 1, "name": name, "kind": rules.kind, "is_enabled": request.enabled });
         self.tell_of_document(tx, &document, "channel.put", facts, &request.reason, vec![written]).await?;
         self.engine.channels.forget(&document.id);
-        agenda::insert(tx, document.id.as_str(), self.tenant(), "", None).await?;
+        let id = document.id.as_str();
+        agenda::insert(tx, id, self.tenant(), id, None).await?;
         let due = heartbeat.filter(|_| request.enabled).map(|_| self.now);
-        agenda::set_due(tx, document.id.as_str(), "", due).await?;
+        agenda::set_due(tx, id, id, due).await?;
         if enabled_at.is_some() && was_enabled.is_none() {
             self.tell_what_is_open(tx, &document.id).await?;
         }

@@ -12,7 +12,13 @@ use crate::{
         Engine, Trouble,
         notices::rules::{ChannelRules, kind, read},
     },
-    store::{Tx, agenda, alert, document, notices::send, occurrence, overview, rotation},
+    store::{
+        Tx,
+        agenda::{self, Part},
+        alert, document,
+        notices::send,
+        occurrence, overview, rotation,
+    },
 };
 
 /// How the daemon and its store are.
@@ -89,7 +95,7 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
     let due = agenda::count_due(&mut tx, now).await?;
     let backlog = send::read_backlog(&mut tx, tenant).await?;
     let channels_failing = failing(engine, &mut tx).await?;
-    let next_due_at = agenda::find_earliest(&mut tx, &[], engine.clock.boot()).await?;
+    let next_due_at = agenda::find_earliest(&mut tx, Part::Working, &[], engine.clock.boot()).await?;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         store: if engine.store.is_shared() { "postgres" } else { "sqlite" }.to_owned(),

@@ -25,7 +25,12 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::TlsConnector;
 
 use crate::notify::{
-    Credentials, Limits, NotifyError, Outcome, address::Purpose, settings::credential, text::line, tls, wire::Wire,
+    Credentials, Limits, NotifyError, Outcome,
+    address::Purpose,
+    settings::credential,
+    text::{causes, line},
+    tls,
+    wire::Wire,
 };
 
 use super::{
@@ -264,12 +269,4 @@ fn told(error: &Error) -> String {
         Some(source) => format!("{code}{}", causes(source)),
         None => format!("{code}{}", line(&error.to_string())).trim().to_owned(),
     }
-}
-
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut all: Vec<String> = std::iter::successors(Some(error), |error: &&(dyn std::error::Error)| (*error).source())
-        .map(|e| line(&e.to_string()))
-        .collect();
-    all.dedup();
-    all.join(": ")
 }

@@ -69,7 +69,8 @@ async fn routes_and_silences_are_put_listed_and_ended() -> Result<()> {
                env=prod --name-prefix web/ --digest-from 5 --quiet 22:00-07:00 --timezone Europe/Berlin \
                --escalate-after 1h --escalate-to hook";
     daemon.cli_ok(&put.split_whitespace().collect::<Vec<_>>(), None).await?;
-    let words = ["web", "22:00-07:00 Europe/Berlin", "after 1h to hook", "kind expiry.* or rotation.failed", "env=prod"];
+    let words =
+        ["web", "22:00-07:00 Europe/Berlin", "after 1h to hook", "kind expiry.* or rotation.failed", "env=prod"];
     says(&daemon.cli_ok(&["route", "list"], None).await?, &words)?;
     let listed = json(&daemon, &["route", "list"]).await?;
     ensure!(listed[1]["digest_from"] == 5 && listed[1]["match"]["names"] == json!(["web/"]), "{listed}");
@@ -205,7 +206,10 @@ async fn the_doctor_opens_each_channel_and_sends_nothing() -> Result<()> {
     daemon.cli_ok(&[&["channel", "put", "broken"], &mail[..]].concat(), None).await?;
     let found = daemon.cli(&["doctor"], None).await?;
     ensure!(found.code() == 1, "{found}");
-    says(&found, &["well       channel hook", "broken     channel broken", "not/there", "keywheel secret put not/there"])?;
+    says(
+        &found,
+        &["well       channel hook", "broken     channel broken", "not/there", "keywheel secret put not/there"],
+    )?;
     ensure!(receiver.came().is_empty());
     Ok(())
 }

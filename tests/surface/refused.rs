@@ -8,7 +8,12 @@ use crate::support::daemon::Daemon;
 /// A line of words; the exit code; the code; a part of the hint.
 const REFUSED: &[(&str, i32, &str, &str)] = &[
     ("channel put a --kind emial", 2, "channel-kind-unknown", "did you mean `email`?"),
-    ("channel put a --kind webhook --set ulr=https://a.example.org", 2, "channel-settings-invalid", "did you mean `url`?"),
+    (
+        "channel put a --kind webhook --set ulr=https://a.example.org",
+        2,
+        "channel-settings-invalid",
+        "did you mean `url`?",
+    ),
     ("channel put a --kind webhook --set url=nowhere", 2, "channel-setting-invalid", "https://"),
     ("channel put a --kind webhook --set url=http://example.org", 2, "channel-setting-invalid", "https"),
     ("channel put a --kind email --set host=h --set from=a@b.org --set to=[\"x\"]", 2, "channel-setting-invalid", ""),

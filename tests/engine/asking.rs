@@ -21,6 +21,7 @@ use keywheel::{
             wire::{Fields, Password},
         },
     },
+    expiry::LadderText,
     model::{Actor, Material, SecretText},
     schedule::ScheduleText,
 };
@@ -236,6 +237,26 @@ async fn a_password_that_was_changed_outside_is_taken_anew() {
     assert_eq!((adopted.is_new, adopted.version), (false, Some(2)));
     let history = secret_read::history(&world.engine, &me(), "app").await.expect("a history");
     assert!(history.versions[0].stage == "retired" && history.versions[0].retired_at.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_says_how_long_each_value_lasts_and_when_to_warn() {
+    let world = World::new(quick()).await;
+    let (engine, me) = (&world.engine, me());
+    targets::put(engine, &me, "one", target("fake://one", None, None)).await.expect("a target");
+    let rungs = |rungs: &[&str]| Some(LadderText { mode: None, rungs: Some(codes(rungs)) });
+    let about = About { lasts: Some("90d".to_owned()), ladder: rungs(&["7d", "30d"]), ..About::default() };
+    let request = adoption(&world, Strategy::Single, "app", &["no-overlap", "no-delivery"]);
+    let refused = adopt::adopt(engine, &me, "app", AdoptSecret { about: about.clone(), ..request.clone() }).await;
+    assert_eq!(code(refused), "ladder-not-decreasing");
+    assert_eq!(code(secret_read::show(engine, &me, "app").await), "not-found");
+    let about = About { ladder: rungs(&["30d", "7d"]), on_expiry: Some("deactivate".to_owned()), ..about };
+    adopt::adopt(engine, &me, "app", AdoptSecret { about, ..request }).await.expect("adopted");
+    let shown = secret_read::show(engine, &me, "app").await.expect("shown");
+    let published = shown.versions[0].published_at.expect("published");
+    assert_eq!(shown.line.expires_at.map(|at| at.0 - published.0), Some(chrono::TimeDelta::days(90)));
+    let expiry = shown.expiry.expect("decided");
+    assert_eq!((expiry.lasts.as_deref(), expiry.on_expiry.as_deref()), (Some("90d"), Some("deactivate")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::when;
 use crate::{
     cli::{CliError, Cx, Exit, client::broken_off, output, secret::show::time, table::Table},
-    engine::ops::expiries::ExpiringLine,
+    engine::ops::{expiries::ExpiringLine, tracked::TRACKED},
     http::Page,
 };
 
@@ -57,7 +57,7 @@ pub(super) fn table(lines: &[ExpiringLine]) -> Table {
             time(line.rotates_at),
             dash(&line.owner),
             dash(line.told.as_deref().unwrap_or_default()),
-            line.standing.clone(),
+            if line.kind == TRACKED { "-".to_owned() } else { line.standing.clone() },
             line.kind.clone(),
         ]);
     }

@@ -54,7 +54,7 @@ pub(super) fn matter_of(event: &Event, about: &About, tenant: &str, public_url: 
     let is_open = words.state == State::Open;
     let deadline_at = expires_at.filter(|_| words.class == Class::Expiry && is_open);
     let is_urgent = is_last || words.severity == Severity::Critical;
-    let link = public_url.map(|base| format!("{}/ui/{}", base.trim_end_matches('/'), about.path));
+    let link = public_url.map(|base| format!("{}/ui/{}", base.trim_end_matches('/'), encoded(&about.path)));
     let message = Message {
         id: String::new(),
         event_id: event.id.to_string(),
@@ -279,6 +279,15 @@ fn number(value: &Value) -> Option<String> {
     value.as_i64().map(|number| number.to_string())
 }
 
+/// A path as it stands in a link: names may hold blanks and more (RFC 3986, 2.3).
+fn encoded(path: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    path.bytes().map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -336,5 +345,11 @@ mod tests {
         let warning = told("expiry.warned", facts.clone()).expect("told");
         assert!(warning.deadline_at.is_some() && warning.message.severity == Severity::Warning);
         assert!(told("expiry.resolved", facts).expect("told").deadline_at.is_none());
+    }
+
+    #[test]
+    fn a_name_with_blanks_makes_a_link_all_the_same() {
+        assert_eq!(encoded("secrets/domain example.org"), "secrets/domain%20example.org");
+        assert_eq!(encoded("targets/größer?"), "targets/gr%C3%B6%C3%9Fer%3F");
     }
 }

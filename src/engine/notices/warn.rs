@@ -14,6 +14,7 @@ use crate::{
     engine::{
         Engine,
         load::{Subject, load},
+        ops::tracked::TRACKED,
         runner::{RunError, Runner, Then},
     },
     expiry::{
@@ -186,6 +187,7 @@ impl Engine {
         let planned = subject.schedule.as_ref().filter(|row| row.paused_at.is_none()).and_then(|row| row.next_due_at);
         let ends_reads = !read_standing(secret, Some(rules), expires_at + TimeDelta::days(3_660), None).is_readable();
         let will_do = match (planned, ends_reads) {
+            _ if secret.kind == TRACKED => "keywheel reminds you, and can do no more: it lives elsewhere".to_owned(),
             (Some(at), _) => format!("keywheel rotates it at {}", at.format("%Y-%m-%d %H:%M UTC")),
             (None, true) => "keywheel refuses to serve it once it has expired".to_owned(),
             (None, false) => "keywheel goes on serving it".to_owned(),
@@ -263,15 +265,24 @@ fn left(left: TimeDelta) -> String {
     }
 }
 
+/// A name as it can be pasted into a shell.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-@:+".contains(c);
+    if name.chars().all(is_plain) && !name.starts_with('-') {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', r"'\''"))
+}
+
 fn asked(secret: &Secret, reason: WarningReason) -> String {
-    let name = &secret.name;
+    let name = quoted(secret.name.as_str());
     match reason {
         WarningReason::RotationFailing => format!("see why its rotation fails: `keywheel secret show {name}`"),
         WarningReason::RotationPaused => format!("resume its schedule: `keywheel schedule resume {name}`"),
         WarningReason::RotationOverdue | WarningReason::PlanTooLate => {
             format!("rotate it now: `keywheel rotate {name}`")
         }
-        _ if secret.kind == "tracked" => {
+        _ if secret.kind == TRACKED => {
             format!("renew it, and tell keywheel its new date: `keywheel track set {name} --expires DATE`")
         }
         _ => format!("put a new value or a later date: `keywheel secret put {name}`"),
@@ -289,5 +300,13 @@ mod tests {
         assert_eq!(shown(86_400 * 2 - 1), "47 hours");
         assert_eq!(shown(7_199), "119 minutes");
         assert_eq!(shown(30), "a minute");
+    }
+
+    #[test]
+    fn a_name_is_pasted_as_one_word() {
+        assert_eq!(quoted("billing/db"), "billing/db");
+        assert_eq!(quoted("domain example.org"), "'domain example.org'");
+        assert_eq!(quoted("$(id)'"), r"'$(id)'\'''");
+        assert_eq!(quoted("-x"), "'-x'");
     }
 }

@@ -115,7 +115,8 @@ impl Bench {
                 let rooms = BTreeMap::from([("full".to_owned(), 0)]);
                 let (length, now) = (std::time::Duration::from_mins(10), SystemClock.now());
                 let (holder, limit) = (&holder, i64::try_from(DUE).unwrap_or(1));
-                let ask = Ask { holder, length, now, boot, rooms: &rooms, room_per_lane: 8, limit, part: Part::Working };
+                let ask =
+                    Ask { holder, length, now, boot, rooms: &rooms, room_per_lane: 8, limit, part: Part::Working };
                 agenda::claim_due(tx, &ask).await
             })
         });

@@ -2,10 +2,10 @@
 
 /// The kinds of event of which notices are made; each is written with a row of news.
 const TOLD: &[&str] = &[
-    "planned",
-    "published",
-    "unwound",
-    "stuck",
+    "rotation.planned",
+    "rotation.published",
+    "rotation.unwound",
+    "rotation.stuck",
     "occurrence.failed",
     "schedule.missed",
     "expiry.warned",

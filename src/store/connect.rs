@@ -165,14 +165,16 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(job).await,
-            Engine::Postgres(pool) => match tokio::spawn(postgres::write(pool.clone(), Arc::clone(&self.news), job)).await {
-                Ok(result) => result,
-                Err(ended) => match ended.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    // The runtime is shutting down around it.
-                    Err(_) => Err(StoreError::CommitUnknown.into()),
-                },
-            },
+            Engine::Postgres(pool) => {
+                match tokio::spawn(postgres::write(pool.clone(), Arc::clone(&self.news), job)).await {
+                    Ok(result) => result,
+                    Err(ended) => match ended.try_into_panic() {
+                        Ok(panic) => resume_unwind(panic),
+                        // The runtime is shutting down around it.
+                        Err(_) => Err(StoreError::CommitUnknown.into()),
+                    },
+                }
+            }
         }
     }
 

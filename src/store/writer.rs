@@ -145,12 +145,7 @@ impl SqliteWriter {
     }
 }
 
-async fn run(
-    mut tx: Tx,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
-    broken: Arc<AtomicBool>,
-    news: Arc<Notify>,
-) {
+async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Box<dyn Job>>, broken: Arc<AtomicBool>, news: Arc<Notify>) {
     let mut since_checkpoint = 0;
     while let Some(first) = queue.recv().await {
         let mut batch = vec![first];

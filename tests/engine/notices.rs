@@ -37,7 +37,11 @@ fn begin() -> DateTime<Utc> {
 /// Receivers of the tests stand on loopback.
 fn options() -> Options {
     let allow = vec!["127.0.0.0/8".parse().expect("a network")];
-    Options { notify: Limits { allow, ..Limits::default() }, public_url: Some("https://keys.test".to_owned()), ..calm() }
+    Options {
+        notify: Limits { allow, ..Limits::default() },
+        public_url: Some("https://keys.test".to_owned()),
+        ..calm()
+    }
 }
 
 struct Told {
@@ -110,7 +114,10 @@ async fn each_rung_of_a_tracked_date_is_told_once_and_the_expiry_too() {
     assert_eq!(told.got(), expected.map(|kind| format!("{kind} domain example.org")).collect::<Vec<_>>());
     let first = &told.receiver.got()[0];
     assert_eq!(first.body["id"], first.id);
-    assert!(first.body["data"]["link"].as_str().is_some_and(|link| link.starts_with("https://keys.test/")), "{first:?}");
+    assert!(
+        first.body["data"]["link"].as_str().is_some_and(|link| link.starts_with("https://keys.test/")),
+        "{first:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,8 +236,7 @@ async fn what_nobody_acknowledges_is_told_further() {
         .await
         .expect("acknowledged");
     told.pass_days(1).await;
-    let names: BTreeSet<String> =
-        boss.got().iter().map(|got| got.subject().to_owned()).collect();
+    let names: BTreeSet<String> = boss.got().iter().map(|got| got.subject().to_owned()).collect();
     assert_eq!(names, BTreeSet::from(["ignored".to_owned()]));
 }
 

@@ -236,7 +236,10 @@ async fn the_earliest_due_time_leaves_out_what_is_held_or_has_no_room(world: Wor
     let asking = asking();
     let full = ["full".to_owned()];
     let earliest = async |full: &[String], boot| {
-        agenda::find_earliest(&mut world.read().await, Part::Working, full, boot).await.expect("read").map(|due| due - now())
+        agenda::find_earliest(&mut world.read().await, Part::Working, full, boot)
+            .await
+            .expect("read")
+            .map(|due| due - now())
     };
     assert_eq!(earliest(&full, asking.boot).await, None);
     put(&world, "never", "", None).await;

@@ -68,7 +68,16 @@ async fn until_one_waits(world: &World) {
 async fn claim(tx: &mut keywheel::store::Tx) -> Result<Vec<Claim>, StoreError> {
     let (holder, rooms) = (mint(HolderId::mint), std::collections::BTreeMap::new());
     let (length, boot) = (Duration::from_secs(15), Duration::ZERO);
-    let ask = Ask { holder: &holder, length, now: now(), boot, rooms: &rooms, room_per_lane: 9, limit: 9, part: Part::Working };
+    let ask = Ask {
+        holder: &holder,
+        length,
+        now: now(),
+        boot,
+        rooms: &rooms,
+        room_per_lane: 9,
+        limit: 9,
+        part: Part::Working,
+    };
     agenda::claim_due(tx, &ask).await
 }
 

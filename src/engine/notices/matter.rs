@@ -81,7 +81,7 @@ pub(super) fn matter_of(event: &Event, about: &About, tenant: &str, public_url: 
 
 fn words_of(event: &Event, about: &About) -> Option<Words> {
     match event.kind.as_str() {
-        "planned" | "published" | "unwound" | "stuck" => rotation(event, about),
+        "rotation.planned" | "rotation.published" | "rotation.unwound" | "rotation.stuck" => rotation(event, about),
         "expiry.warned" => Some(warned(event, about)),
         "expiry.resolved" => Some(expiry_resolved(event, about)),
         "alert.opened" | "alert.closed" => alert_words(event, about),
@@ -89,8 +89,13 @@ fn words_of(event: &Event, about: &About) -> Option<Words> {
     }
 }
 
+/// The facts of an event; those of a rotation stand behind the version of their format.
+fn facts(event: &Event) -> &Value {
+    event.facts.get("facts").unwrap_or(&event.facts)
+}
+
 fn text<'e>(event: &'e Event, field: &str) -> &'e str {
-    event.facts[field].as_str().unwrap_or("")
+    facts(event)[field].as_str().unwrap_or("")
 }
 
 /// The matter of failing rotations of a secret: opened by a failure, closed by the next publish.
@@ -101,8 +106,8 @@ fn failing(event: &Event) -> String {
 fn rotation(event: &Event, about: &About) -> Option<Words> {
     let id = event.rotation.as_ref()?;
     let name = &about.name;
-    let because = event.facts["because"]["sentence"].as_str().unwrap_or("");
-    let hint = event.facts["because"]["hint"].as_str().unwrap_or("").to_owned();
+    let because = facts(event)["because"]["sentence"].as_str().unwrap_or("");
+    let hint = facts(event)["because"]["hint"].as_str().unwrap_or("").to_owned();
     let words = |kind, severity, state, summary: String| Words {
         kind,
         class: Class::Rotation,
@@ -114,16 +119,16 @@ fn rotation(event: &Event, about: &About) -> Option<Words> {
         asked: String::new(),
     };
     Some(match event.kind.as_str() {
-        "planned" => Words {
+        "rotation.planned" => Words {
             thread: format!("started:{id}"),
             ..words("rotation.started", Severity::Info, State::Open, format!("the rotation of `{name}` began"))
         },
-        "published" => {
-            let number = &event.facts["number"];
+        "rotation.published" => {
+            let number = &facts(event)["number"];
             let summary = format!("`{name}` was rotated: version {number} is verified and current");
             words("rotation.succeeded", Severity::Info, State::Resolved, summary)
         }
-        "unwound" => Words {
+        "rotation.unwound" => Words {
             will_do: "keywheel tries again by itself until its tries are used up".to_owned(),
             asked: hint,
             ..words(
@@ -266,8 +271,8 @@ fn other(event: &Event, about: &About) -> Option<Words> {
 fn detail_of(event: &Event) -> Vec<(String, String)> {
     let shown = [
         ("rotation", event.rotation.as_ref().map(ToString::to_string)),
-        ("version", number(&event.facts["number"])),
-        ("because", event.facts["because"]["code"].as_str().map(str::to_owned)),
+        ("version", number(&facts(event)["number"])),
+        ("because", facts(event)["because"]["code"].as_str().map(str::to_owned)),
         ("rung", event.facts["rung_text"].as_str().map(str::to_owned)),
         ("superseded", event.facts["superseded"].as_str().filter(|text| !text.is_empty()).map(str::to_owned)),
         ("reason", Some(event.reason.clone()).filter(|reason| !reason.is_empty())),
@@ -335,7 +340,7 @@ mod tests {
 
     #[test]
     fn links_come_from_the_configured_address_alone() {
-        let matter = told("planned", json!({})).expect("told");
+        let matter = told("rotation.planned", json!({})).expect("told");
         assert_eq!(matter.message.link.as_deref(), Some("https://keys.example.org/ui/secrets/billing/db"));
     }
 

@@ -208,7 +208,7 @@ impl Asked {
     async fn tell_what_is_open(&self, tx: &mut Tx, channel: &DocumentId) -> Result<(), Trouble> {
         for open in alert::list_open(tx, self.tenant(), None).await? {
             let newest = event::list_of_subject(tx, self.keyring(), self.tenant(), &open.subject, LOOKED_THROUGH);
-            let is_opening = |kind: &str| matches!(kind, "alert.opened" | "stuck" | "unwound");
+            let is_opening = |kind: &str| matches!(kind, "alert.opened" | "rotation.stuck" | "rotation.unwound");
             if let Some(event) = newest.await?.into_iter().find(|event| is_opening(&event.kind)) {
                 news::insert_for(tx, self.tenant(), &event.id, channel).await?;
             }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::rules::{ExpiryRules, Told, kind, read};
 use crate::{
-    clock::{from_micros, micros},
+    clock::micros,
     engine::{
         Engine,
         load::{Subject, load},

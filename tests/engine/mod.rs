@@ -8,6 +8,7 @@ mod notices;
 mod rotation;
 mod steps;
 mod still;
+mod told_year;
 mod watched;
 mod world;
 mod year;

@@ -90,11 +90,13 @@ fn other_forms(material: &Material) -> Material {
     let mut forms = serde_json::Map::new();
     let mut add = |form: &str| {
         if form.len() >= SHORTEST_FORM {
-            forms.insert(forms.len().to_string(), Value::String(form.to_owned()));
+            for form in [form.to_owned(), STANDARD.encode(form)] {
+                forms.insert(forms.len().to_string(), Value::String(form));
+            }
         }
     };
     for text in material.expose().values().filter_map(Value::as_str) {
-        add(&STANDARD.encode(text));
+        add(text);
         text.split_once('_').into_iter().for_each(|(_, rest)| add(rest));
         if let Ok(url) = reqwest::Url::parse(text) {
             url.path_segments().into_iter().flatten().for_each(&mut add);

@@ -1,9 +1,8 @@
-//! Floor 2: channels. What a notice looks like, and one attempt to send it.
+//! Floor 2: channels. What a notice looks like, and one attempt to send it, which ends in an [`Outcome`].
 //!
-//! A [`Message`] holds all that a channel needs and no secret value; a [`Channel`] makes one attempt within a time limit,
-//! which ends in an [`Outcome`]. Which notices there are, who gets them and every retry are the engine's.
-//! Invariants: a lost answer is [`Outcome::Unknown`]; what is sent again carries the same id; texts stay texts, cut to
-//! the channel's limits; no credential stands in an outcome; a connection goes to the address that was checked.
+//! Which notices there are, who gets them and what follows from an outcome is the engine's; so is every retry. Invariants:
+//! a lost answer is [`Outcome::Unknown`]; a repeat carries the same id; texts stay texts, within the channel's limits; no
+//! credential stands in an outcome; a connection goes to an address that was checked. Nothing is written here.
 
 mod address;
 mod answer;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     keyring::Keyring,
-    model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version},
+    model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version, VersionId},
     rotation::{Recorded, Rotation, fold},
     store::{
         StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version,
@@ -21,6 +21,16 @@ pub(super) struct Running {
     pub(super) moved_at: DateTime<Utc>,
     /// The rows that its events name.
     pub(super) named: Vec<Written>,
+    /// The number of its last event; none once somebody else has written between its events.
+    pub(super) seq: Option<i64>,
+}
+
+impl Running {
+    /// After so many events of its own, the last of which got a number: a gap says that somebody else wrote.
+    pub(super) fn numbered(self, seq: i64, count: usize) -> Self {
+        let expected = self.seq.and_then(|before| before.checked_add(i64::try_from(count).ok()?));
+        Self { seq: expected.filter(|expected| *expected == seq), ..self }
+    }
 }
 
 /// A secret with all that belongs to it.
@@ -40,6 +50,11 @@ pub(super) struct Subject {
 impl Subject {
     pub(super) fn current(&self) -> Option<&Version> {
         self.live.iter().find(|version| version.stage == Stage::Current)
+    }
+
+    /// A version that is at work.
+    pub(super) fn find_live(&self, id: &VersionId) -> Option<&Version> {
+        self.live.iter().find(|version| version.id == *id)
     }
 
     /// Versions that were current and may still be accepted, oldest first.
@@ -102,9 +117,9 @@ pub(super) async fn load_running(
     let (Some(first), Some(last)) = (journal.first(), journal.last()) else {
         return Err(unreadable("its journal is empty".to_owned()));
     };
-    let (started_at, moved_at) = (first.at, last.at);
+    let (started_at, moved_at, seq) = (first.at, last.at, Some(last.seq));
     let named = journal.into_iter().flat_map(|event| event.written).collect();
-    Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named })
+    Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named, seq })
 }
 
 /// Refuses rows that are older than the journal says: somebody put them back.

@@ -21,10 +21,12 @@ use crate::{
 };
 
 /// What a unit of work leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Then {
     /// Look again at once.
     LookAgain,
+    /// Look again at once at what is known: nobody else has written.
+    GoOn(Box<Subject>),
     /// Look again at once, and most likely nothing is left to do.
     Rest,
     /// Nothing more can be learned before so long.
@@ -146,6 +148,7 @@ impl Runner {
             };
             match then {
                 Then::LookAgain => {}
+                Then::GoOn(subject) => known = Some(*subject),
                 Then::Pause(wait) => return Ok(self.engine.end(&self.claim, Some(self.engine.now() + wait)).await?),
                 Then::Rest => match self.release().await? {
                     None => return Ok(()),

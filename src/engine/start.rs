@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     clock::micros,
-    model::{Material, Occurrence, RotationId, Stage, Version, VersionId},
+    model::{Material, Occurrence, RotationId, Stage, Target, Version, VersionId},
     rotation::{Because, Planned, Recorded, fold},
-    store::{StoreError, agenda, occurrence, secret, version},
+    store::{StoreError, agenda, occurrence, secret, target, version},
 };
 
 impl Runner {
@@ -47,7 +47,9 @@ impl Runner {
             because: error.to_string(),
         })?;
         let (engine, claim, mut secret) = (Arc::clone(&self.engine), self.claim.clone(), subject.secret.clone());
-        self.engine
+        let (rotation, begun) = (id.clone(), fold.clone());
+        let (secret, seq) = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -57,12 +59,15 @@ impl Runner {
                         open.rotation = Some(id.clone());
                         occurrence::update(tx, open).await?;
                     }
-                    engine.append_recorded(tx, &of, &planned, vec![written]).await?;
-                    engine.list_rotation(tx, &of, &fold, now).await
+                    let seq = engine.append_recorded(tx, &of, &planned, vec![written]).await?;
+                    engine.list_rotation(tx, &of, &fold, now).await?;
+                    Ok::<_, StoreError>((secret, seq))
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        let running =
+            Running { id: rotation, fold: begun, started_at: now, moved_at: now, named: Vec::new(), seq: Some(seq) };
+        Ok(Then::GoOn(Box::new(Subject { secret, running: Some(running), ..subject.clone() })))
     }
 
     /// When the rotation after one that is published now would be due.
@@ -78,7 +83,7 @@ impl Runner {
     /// The call of this rotation to its rotator, with the target as it is now.
     pub(super) async fn call(&self, subject: &Subject, running: &Running) -> Result<Call, RunError> {
         let planned = &running.fold.planned;
-        let Some(target) = subject.target.as_ref() else {
+        let Some(target) = self.fresh_target(subject).await? else {
             return Err(StoreError::Stale { what: "target of the secret" }.into());
         };
         let current = subject.live.iter().find(|version| planned.current.as_ref() == Some(&version.id));
@@ -91,11 +96,18 @@ impl Runner {
         };
         Ok(Call {
             rotator: self.engine.rotators.find(&planned.rotator)?,
-            target: self.engine.resolve_target(target).await?,
+            target: self.engine.resolve_target(&target).await?,
             engine: Arc::clone(&self.engine),
             work,
             right: Right::Claim { subject: self.claim.subject.clone(), fence: self.claim.fence },
         })
+    }
+
+    /// The target as it is now: what is known of the secret may be some steps old.
+    async fn fresh_target(&self, subject: &Subject) -> Result<Option<Target>, StoreError> {
+        let Some(id) = &subject.secret.target else { return Ok(None) };
+        let mut tx = self.engine.store.read().await?;
+        target::find(&mut tx, self.engine.keyring(), &self.claim.tenant, id).await
     }
 
     /// Makes a candidate, seals it, and records that the first attempt with it begins: all before the target hears
@@ -111,21 +123,24 @@ impl Runner {
         let events = vec![Recorded::Sealed { version: sealed.id.clone(), identity }, Recorded::Applying { attempt }];
         let after = super::journal::follow(running.fold.clone(), &events)?;
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
-        let (id, fold, started_at) = (sealed.id.clone(), after.clone(), running.started_at);
-        self.engine
+        let (id, fold, started_at, count) = (sealed.id.clone(), after.clone(), running.started_at, events.len());
+        let seq = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
                     let mut written = vec![version::insert(tx, engine.keyring(), &sealed).await?];
+                    let mut seq = 0;
                     for event in &events {
-                        engine.append_recorded(tx, &of, event, std::mem::take(&mut written)).await?;
+                        seq = engine.append_recorded(tx, &of, event, std::mem::take(&mut written)).await?;
                     }
-                    engine.list_rotation(tx, &of, &fold, started_at).await
+                    engine.list_rotation(tx, &of, &fold, started_at).await?;
+                    Ok::<_, StoreError>(seq)
                 })
             })
             .await?;
-        let running = Running { fold: after, ..running.clone() };
-        self.apply_now(&running, &call, &id, attempt).await
+        let running = Running { fold: after, ..running.clone() }.numbered(seq, count);
+        self.apply_now(subject, &running, &call, &id, attempt).await
     }
 
     /// The candidate's value: made by the rotator, or a kept one that comes back.

@@ -84,10 +84,7 @@ impl Engine {
         subject: &str,
         kinds: &[&str],
     ) -> Result<(), StoreError> {
-        for kind in kinds {
-            alert::close(tx, tenant, subject, kind, self.now()).await?;
-        }
-        Ok(())
+        alert::close(tx, tenant, subject, kinds, self.now()).await.map(|_| ())
     }
 }
 

@@ -30,13 +30,14 @@ pub(crate) struct JournalOf {
 }
 
 impl Engine {
-    /// Appends one event to a rotation's journal; answers its number.
+    /// Appends one event to a rotation's journal, after the last that is known; answers its number.
     pub(crate) async fn append_recorded(
         &self,
         tx: &mut Tx,
         of: &JournalOf,
         recorded: &Recorded,
         written: Vec<Written>,
+        after: Option<i64>,
     ) -> Result<i64, StoreError> {
         let (kind, facts) = recorded.to_wire();
         let new = NewEvent {
@@ -51,7 +52,7 @@ impl Engine {
             reason: of.reason.clone(),
             at: self.now(),
         };
-        event::append(tx, self.keyring(), new).await
+        event::append_after(tx, self.keyring(), new, after).await
     }
 
     /// Writes the line that lists a rotation.
@@ -117,15 +118,14 @@ impl Runner {
         let (now, count) = (self.engine.now(), events.len());
         let fold = follow(running.fold.clone(), &events)?;
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
-        let (after, started_at) = (fold.clone(), running.started_at);
+        let (after, started_at, mut seq) = (fold.clone(), running.started_at, running.seq);
         let seq = self
             .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let mut seq = 0;
                     for event in &events {
-                        seq = engine.append_recorded(tx, &of, event, Vec::new()).await?;
+                        seq = Some(engine.append_recorded(tx, &of, event, Vec::new(), seq).await?);
                     }
                     if let Status::Stuck { because } = &after.status {
                         engine.open_alert(tx, &of.tenant, &Wrong::stuck(&of.secret, because)).await?;

@@ -1,4 +1,9 @@
 //! Everything that decides what a secret needs next, read together.
+//!
+//! What was read serves on while nobody else has written: every write to a secret, its versions, its schedule, its
+//! occurrences and its deliveries appends an event of the secret (what the holder of the claim notes without one, it
+//! knows; new time-zone data that move no due time matter to nobody). So a step that finds its event numbered next
+//! goes on with what it knows, and any other number means: read again.
 
 use chrono::{DateTime, Utc};
 
@@ -21,15 +26,15 @@ pub(super) struct Running {
     pub(super) moved_at: DateTime<Utc>,
     /// The rows that its events name.
     pub(super) named: Vec<Written>,
-    /// The number of its last event; none once somebody else has written between its events.
+    /// The number of the secret's last event; none once somebody else has written between the rotation's events.
     pub(super) seq: Option<i64>,
 }
 
 impl Running {
     /// After so many events of its own, the last of which got a number: a gap says that somebody else wrote.
-    pub(super) fn numbered(self, seq: i64, count: usize) -> Self {
+    pub(super) fn numbered(self, seq: Option<i64>, count: usize) -> Self {
         let expected = self.seq.and_then(|before| before.checked_add(i64::try_from(count).ok()?));
-        Self { seq: expected.filter(|expected| *expected == seq), ..self }
+        Self { seq: expected.filter(|_| expected == seq), ..self }
     }
 }
 
@@ -37,6 +42,8 @@ impl Running {
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) secret: Secret,
+    /// The number of the last event that is known. Others' writes after it have greater numbers.
+    pub(super) seq: i64,
     pub(super) schedule: Option<ScheduleRow>,
     /// Open occurrences, oldest first.
     pub(super) open: Vec<Occurrence>,
@@ -45,9 +52,20 @@ pub(super) struct Subject {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) target: Option<Target>,
     pub(super) running: Option<Running>,
+    /// The target with its admin's credentials, once a step has resolved it.
+    pub(super) resolved: Option<keywheel_contract::Target>,
 }
 
 impl Subject {
+    /// Whether nobody has written since this was read. The caller holds the agenda row, so that this stays true until
+    /// its commit.
+    pub(super) async fn stands(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        let target = self.target.as_ref();
+        let (seq, revision) =
+            event::last_seq_and_target(tx, self.secret.id.as_str(), target.map(|target| &target.id)).await?;
+        Ok(seq == self.seq && revision == target.map(|target| target.revision))
+    }
+
     pub(super) fn current(&self) -> Option<&Version> {
         self.live.iter().find(|version| version.stage == Stage::Current)
     }
@@ -55,6 +73,12 @@ impl Subject {
     /// A version that is at work.
     pub(super) fn find_live(&self, id: &VersionId) -> Option<&Version> {
         self.live.iter().find(|version| version.id == *id)
+    }
+
+    /// Whether a planned moment has come that nothing was written for.
+    pub(super) fn is_fire_due(&self, now: DateTime<Utc>) -> bool {
+        let live = self.schedule.as_ref().filter(|schedule| schedule.paused_at.is_none());
+        live.and_then(|schedule| schedule.next_due_at).is_some_and(|due| due <= now)
     }
 
     /// Versions that were current and may still be accepted, oldest first.
@@ -76,13 +100,18 @@ pub(super) async fn load(
     tenant: &TenantId,
     id: &SecretId,
 ) -> Result<Option<Subject>, StoreError> {
+    // Before the rows: what is written meanwhile then has a greater number, and is read again.
+    let seq = event::last_seq(tx, id.as_str()).await?;
     let Some(secret) = secret::find(tx, keyring, tenant, id).await? else { return Ok(None) };
     let target = match &secret.target {
         Some(id) => target::find(tx, keyring, tenant, id).await?,
         None => None,
     };
     let running = match &secret.rotation {
-        Some(rotation) => Some(load_running(tx, keyring, tenant, rotation).await?),
+        Some(rotation) => {
+            let running = load_running(tx, keyring, tenant, rotation).await?;
+            Some(Running { seq: Some(seq), ..running })
+        }
         None => None,
     };
     let live = version::list_live(tx, keyring, tenant, id).await?;
@@ -94,8 +123,10 @@ pub(super) async fn load(
         live,
         deliveries: delivery::list(tx, tenant, id).await?,
         secret,
+        seq,
         target,
         running,
+        resolved: None,
     }))
 }
 
@@ -117,7 +148,7 @@ pub(super) async fn load_running(
     let (Some(first), Some(last)) = (journal.first(), journal.last()) else {
         return Err(unreadable("its journal is empty".to_owned()));
     };
-    let (started_at, moved_at, seq) = (first.at, last.at, Some(last.seq));
+    let (started_at, moved_at, seq) = (first.at, last.at, None);
     let named = journal.into_iter().flat_map(|event| event.written).collect();
     Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named, seq })
 }

@@ -83,10 +83,9 @@ impl Runner {
         };
         let went_well = matches!(recorded, Recorded::Applied { .. });
         let running = self.record(running, vec![recorded]).await?;
-        if !went_well || running.seq.is_none() {
-            return Ok(Then::LookAgain);
-        }
-        let mut subject = Subject { running: Some(running), ..subject.clone() };
+        let Some(seq) = running.seq.filter(|_| went_well) else { return Ok(Then::LookAgain) };
+        let resolved = Some(call.target.clone());
+        let mut subject = Subject { running: Some(running), seq, resolved, ..subject.clone() };
         subject.live.extend(sealed.map(Sealed::into_version).filter(|_| subject.find_live(candidate).is_none()));
         Ok(Then::GoOn(Box::new(subject)))
     }

@@ -11,6 +11,7 @@ mod alternate;
 mod change;
 mod classify;
 mod control;
+mod fresh;
 mod idle;
 mod job;
 mod knock;

@@ -3,6 +3,7 @@
 mod asking;
 mod clock;
 mod joined;
+mod meanwhile;
 mod missed;
 mod notices;
 mod rotation;

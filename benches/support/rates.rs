@@ -83,12 +83,14 @@ impl Limit {
     async fn changes(&self, clients: usize, span: Duration) -> Result<f64> {
         let mut tasks = JoinSet::new();
         for client in 0..clients {
+            // Each client has roles of its own: two sessions cannot alter one role at the same time.
+            let own = ROLES / clients;
             let mut session = enter(&self.address, "postgres", ADMIN_PASSWORD).await?;
             let verifier = self.verifier.clone();
             tasks.spawn(async move {
                 let (begin, mut done) = (Instant::now(), 0_usize);
                 while begin.elapsed() < span {
-                    let role = (client + done * clients) % ROLES;
+                    let role = client * own + done % own;
                     let sql = format!("ALTER ROLE limit_{role} PASSWORD '{verifier}'");
                     session.query(&sql).await.map_err(|error| anyhow!("a change: {error}"))?;
                     done += 1;

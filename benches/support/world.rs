@@ -12,8 +12,8 @@ use keywheel::{
     clock::{Clock, SystemClock},
     engine::{Engine, Options, Parts, Rotators},
     keyring::{Keyring, MasterKeys, next_generation},
-    model::{Actor, Material, Minter, Occurrence, OccurrenceId, OccurrenceOrigin, SecretId, Target, TenantId},
-    store::{SqliteOptions, Store, StoreError, agenda, occurrence, tenant},
+    model::{Actor, EventId, Material, Minter, Occurrence, OccurrenceId, OccurrenceOrigin, SecretId, Target, TenantId},
+    store::{NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, tenant},
 };
 use keywheel_contract::kit::SystemRandom;
 use keywheel_database::PostgresRotator;
@@ -123,7 +123,7 @@ impl World {
 
     /// Asks for a rotation of each of these secrets, in one transaction.
     pub(crate) async fn request(&self, secrets: Vec<SecretId>) -> Result<()> {
-        let now = self.engine.now();
+        let (now, engine) = (self.engine.now(), Arc::clone(&self.engine));
         let asked: Vec<Occurrence> = secrets.into_iter().map(|secret| self.occurrence(secret)).collect();
         let written: Result<(), StoreError> = self
             .engine
@@ -133,6 +133,7 @@ impl World {
                     for one in &asked {
                         agenda::lock(tx, one.secret.as_str()).await?;
                         occurrence::insert(tx, one).await?;
+                        event::append(tx, engine.keyring(), requested(&engine, one)).await?;
                         agenda::pull(tx, one.secret.as_str(), now).await?;
                     }
                     Ok(())
@@ -165,6 +166,22 @@ impl World {
             created_at: now,
             ended_at: None,
         }
+    }
+}
+
+/// The event of a request.
+fn requested(engine: &Engine, occurrence: &Occurrence) -> NewEvent {
+    NewEvent {
+        id: engine.mint(EventId::mint),
+        tenant: occurrence.tenant.clone(),
+        subject: occurrence.secret.as_str().to_owned(),
+        rotation: None,
+        kind: "rotation.requested".to_owned(),
+        facts: json!({ "v": 1, "occurrence": occurrence.id }),
+        written: Vec::new(),
+        actor: occurrence.actor.clone(),
+        reason: occurrence.reason.clone(),
+        at: occurrence.created_at,
     }
 }
 

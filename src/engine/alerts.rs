@@ -96,11 +96,9 @@ impl Engine {
         subject: &str,
         kinds: &[&str],
     ) -> Result<(), StoreError> {
-        for kind in kinds {
-            if alert::close(tx, tenant, subject, kind, self.now()).await? {
-                let facts = json!({ "v": 1, "alert": kind });
-                self.tell_alert(tx, tenant, subject, "alert.closed", facts).await?;
-            }
+        for kind in alert::close(tx, tenant, subject, kinds, self.now()).await? {
+            let facts = json!({ "v": 1, "alert": kind });
+            self.tell_alert(tx, tenant, subject, "alert.closed", facts).await?;
         }
         Ok(())
     }

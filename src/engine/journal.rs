@@ -30,14 +30,15 @@ pub(crate) struct JournalOf {
 }
 
 impl Engine {
-    /// Appends one event to a rotation's journal.
+    /// Appends one event to a rotation's journal, after the last that is known; answers its number.
     pub(crate) async fn append_recorded(
         &self,
         tx: &mut Tx,
         of: &JournalOf,
         recorded: &Recorded,
         written: Vec<Written>,
-    ) -> Result<(), StoreError> {
+        after: Option<i64>,
+    ) -> Result<i64, StoreError> {
         let (kind, facts) = recorded.to_wire();
         let new = NewEvent {
             id: self.mint(EventId::mint),
@@ -51,7 +52,7 @@ impl Engine {
             reason: of.reason.clone(),
             at: self.now(),
         };
-        event::append(tx, self.keyring(), new).await.map(|_| ())
+        event::append_after(tx, self.keyring(), new, after).await
     }
 
     /// Writes the line that lists a rotation.
@@ -113,24 +114,27 @@ impl Runner {
     }
 
     /// Records events that change no row but the journal's own.
-    pub(super) async fn record(&self, running: &Running, events: Vec<Recorded>) -> Result<Rotation, RunError> {
+    pub(super) async fn record(&self, running: &Running, events: Vec<Recorded>) -> Result<Running, RunError> {
+        let (now, count) = (self.engine.now(), events.len());
         let fold = follow(running.fold.clone(), &events)?;
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
-        let (after, started_at) = (fold.clone(), running.started_at);
-        self.engine
+        let (after, started_at, mut seq) = (fold.clone(), running.started_at, running.seq);
+        let seq = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
                     for event in &events {
-                        engine.append_recorded(tx, &of, event, Vec::new()).await?;
+                        seq = Some(engine.append_recorded(tx, &of, event, Vec::new(), seq).await?);
                     }
                     if let Status::Stuck { because } = &after.status {
                         engine.open_alert(tx, &of.tenant, &Wrong::stuck(&of.secret, because)).await?;
                     }
-                    engine.list_rotation(tx, &of, &after, started_at).await
+                    engine.list_rotation(tx, &of, &after, started_at).await?;
+                    Ok::<_, StoreError>(seq)
                 })
             })
             .await?;
-        Ok(fold)
+        Ok(Running { fold, moved_at: now, ..running.clone() }.numbered(seq, count))
     }
 }

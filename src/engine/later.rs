@@ -39,7 +39,7 @@ impl Runner {
         };
         Ok(Some(Call {
             rotator: self.engine.rotators.find(&target.rotator)?,
-            target: self.engine.resolve_target(target).await?,
+            target: self.resolve(subject).await?,
             engine: Arc::clone(&self.engine),
             work,
             right: Right::Claim { subject: self.claim.subject.clone(), fence: self.claim.fence },
@@ -74,27 +74,30 @@ impl Runner {
         };
         let facts = serde_json::json!({ "v": 1, "version": version.id, "number": version.number });
         let event = kind_of_event.map(|kind| self.event_of(&subject.secret, kind, facts));
-        let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
-        self.engine
+        let (engine, claim, known) = (Arc::clone(&self.engine), self.claim.clone(), subject.seq);
+        let seq = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let written = version::update(tx, engine.keyring(), &mut version).await?;
-                    match event {
-                        Some(event) => {
-                            engine.close_alerts(tx, &claim.tenant, &claim.subject, &[kind::RETIREMENT]).await?;
-                            event::append(tx, engine.keyring(), NewEvent { written: vec![written], ..event }).await?;
-                        }
-                        None => event::note_without_event(tx, &[written]).await?,
-                    }
+                    let written = vec![version::update(tx, engine.keyring(), &mut version).await?];
                     if let Some(wrong) = wrong {
                         engine.open_alert(tx, &claim.tenant, &wrong).await?;
                     }
-                    Ok::<_, StoreError>(())
+                    let Some(event) = event else {
+                        event::note_without_event(tx, &written).await?;
+                        return Ok(None);
+                    };
+                    engine.close_alerts(tx, &claim.tenant, &claim.subject, &[kind::RETIREMENT]).await?;
+                    let event = NewEvent { written, ..event };
+                    event::append_after(tx, engine.keyring(), event, Some(known)).await.map(Some)
                 })
             })
             .await?;
-        Ok(Then::Rest)
+        let Some(seq) = seq.filter(|seq| *seq == known + 1) else { return Ok(Then::Rest) };
+        let mut after = Subject { seq, ..subject.clone() };
+        after.live.retain(|version| version.id != *id);
+        Ok(Then::GoOn(Box::new(after)))
     }
 
     /// Tries the current value. A refusal is told, not overwritten.

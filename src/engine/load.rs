@@ -1,11 +1,16 @@
 //! Everything that decides what a secret needs next, read together.
+//!
+//! What was read serves on while nobody else has written: every write to a secret, its versions, its schedule, its
+//! occurrences and its deliveries appends an event of the secret (what the holder of the claim notes without one, it
+//! knows; new time-zone data that move no due time matter to nobody). So a step that finds its event numbered next
+//! goes on with what it knows, and any other number means: read again.
 
 use chrono::{DateTime, Utc};
 
 use super::notices::warn::{Expiry, find_expiry};
 use crate::{
     keyring::Keyring,
-    model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version},
+    model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version, VersionId},
     rotation::{Recorded, Rotation, fold},
     store::{
         StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version,
@@ -22,12 +27,24 @@ pub(super) struct Running {
     pub(super) moved_at: DateTime<Utc>,
     /// The rows that its events name.
     pub(super) named: Vec<Written>,
+    /// The number of the secret's last event; none once somebody else has written between the rotation's events.
+    pub(super) seq: Option<i64>,
+}
+
+impl Running {
+    /// After so many events of its own, the last of which got a number: a gap says that somebody else wrote.
+    pub(super) fn numbered(self, seq: Option<i64>, count: usize) -> Self {
+        let expected = self.seq.and_then(|before| before.checked_add(i64::try_from(count).ok()?));
+        Self { seq: expected.filter(|_| expected == seq), ..self }
+    }
 }
 
 /// A secret with all that belongs to it.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) secret: Secret,
+    /// The number of the last event that is known. Others' writes after it have greater numbers.
+    pub(super) seq: i64,
     pub(super) schedule: Option<ScheduleRow>,
     /// Open occurrences, oldest first.
     pub(super) open: Vec<Occurrence>,
@@ -38,11 +55,33 @@ pub(super) struct Subject {
     pub(super) running: Option<Running>,
     /// What somebody decided of its expiry, and what was told.
     pub(super) expiry: Option<Expiry>,
+    /// The target with its admin's credentials, once a step has resolved it.
+    pub(super) resolved: Option<keywheel_contract::Target>,
 }
 
 impl Subject {
+    /// Whether nobody has written since this was read. The caller holds the agenda row, so that this stays true until
+    /// its commit.
+    pub(super) async fn stands(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        let target = self.target.as_ref();
+        let (seq, revision) =
+            event::last_seq_and_target(tx, self.secret.id.as_str(), target.map(|target| &target.id)).await?;
+        Ok(seq == self.seq && revision == target.map(|target| target.revision))
+    }
+
     pub(super) fn current(&self) -> Option<&Version> {
         self.live.iter().find(|version| version.stage == Stage::Current)
+    }
+
+    /// A version that is at work.
+    pub(super) fn find_live(&self, id: &VersionId) -> Option<&Version> {
+        self.live.iter().find(|version| version.id == *id)
+    }
+
+    /// Whether a planned moment has come that nothing was written for.
+    pub(super) fn is_fire_due(&self, now: DateTime<Utc>) -> bool {
+        let live = self.schedule.as_ref().filter(|schedule| schedule.paused_at.is_none());
+        live.and_then(|schedule| schedule.next_due_at).is_some_and(|due| due <= now)
     }
 
     /// Versions that were current and may still be accepted, oldest first.
@@ -64,13 +103,18 @@ pub(super) async fn load(
     tenant: &TenantId,
     id: &SecretId,
 ) -> Result<Option<Subject>, StoreError> {
+    // Before the rows: what is written meanwhile then has a greater number, and is read again.
+    let seq = event::last_seq(tx, id.as_str()).await?;
     let Some(secret) = secret::find(tx, keyring, tenant, id).await? else { return Ok(None) };
     let target = match &secret.target {
         Some(id) => target::find(tx, keyring, tenant, id).await?,
         None => None,
     };
     let running = match &secret.rotation {
-        Some(rotation) => Some(load_running(tx, keyring, tenant, rotation).await?),
+        Some(rotation) => {
+            let running = load_running(tx, keyring, tenant, rotation).await?;
+            Some(Running { seq: Some(seq), ..running })
+        }
         None => None,
     };
     let live = version::list_live(tx, keyring, tenant, id).await?;
@@ -88,8 +132,10 @@ pub(super) async fn load(
         live,
         deliveries: delivery::list(tx, tenant, id).await?,
         secret,
+        seq,
         target,
         running,
+        resolved: None,
     }))
 }
 
@@ -111,9 +157,9 @@ pub(super) async fn load_running(
     let (Some(first), Some(last)) = (journal.first(), journal.last()) else {
         return Err(unreadable("its journal is empty".to_owned()));
     };
-    let (started_at, moved_at) = (first.at, last.at);
+    let (started_at, moved_at, seq) = (first.at, last.at, None);
     let named = journal.into_iter().flat_map(|event| event.written).collect();
-    Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named })
+    Ok(Running { id: rotation.clone(), fold, started_at, moved_at, named, seq })
 }
 
 /// Refuses rows that are older than the journal says: somebody put them back.

@@ -184,6 +184,12 @@ fn look_at_retirement(subject: &Subject, setting: &Setting, earliest: &mut Earli
 }
 
 fn look_at_expiry(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
+    if setting.is_held {
+        // A warning by a clock that is not believed would tell rungs that are not reached.
+        subject.secret.expires_at?;
+        earliest.offer(setting.now + WHILE_HELD);
+        return None;
+    }
     match warning_of(subject, setting.now)? {
         Warning::Now { .. } => return Some(Work::Warn),
         Warning::At { at, .. } => earliest.offer(at),

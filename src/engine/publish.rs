@@ -39,6 +39,12 @@ impl Runner {
         verified: Option<Recorded>,
     ) -> Result<Then, RunError> {
         let Some(candidate) = running.fold.candidate() else { return Ok(Then::LookAgain) };
+        if running.seq.is_some() {
+            match self.publish_known(subject, running, &candidate.version, verified.clone()).await {
+                Err(RunError::Store(StoreError::Stale { .. })) => {}
+                published => return published,
+            }
+        }
         let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), candidate.version.clone());
         let (of, running, secret) = (self.journal_of(&running.id), running.clone(), subject.secret.id.clone());
         self.engine
@@ -59,11 +65,45 @@ impl Runner {
                     {
                         subject = fired;
                     }
-                    engine.publish_version(tx, subject, &running, &of, &id, verified).await
+                    engine.publish_version(tx, &subject, &running, &of, &id, verified, None).await?;
+                    Ok::<_, RunError>(())
                 })
             })
             .await?;
         Ok(Then::Rest)
+    }
+
+    /// Publishes by what is known, unless others have written since or a fire has come due: then nothing is written,
+    /// and the error is *stale*.
+    async fn publish_known(
+        &self,
+        subject: &Subject,
+        running: &Running,
+        id: &VersionId,
+        verified: Option<Recorded>,
+    ) -> Result<Then, RunError> {
+        let stale = |what| RunError::from(StoreError::Stale { what });
+        let count = i64::from(verified.is_some()) + 1;
+        let Some(expected) = running.seq.map(|seq| seq + count).filter(|_| running.fold.rollback.is_none()) else {
+            return Err(stale("journal"));
+        };
+        let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), id.clone());
+        let (of, running, subject) = (self.journal_of(&running.id), running.clone(), subject.clone());
+        let published = self
+            .engine
+            .write(move |tx| {
+                Box::pin(async move {
+                    agenda::hold(tx, &claim.subject, claim.fence).await?;
+                    if subject.is_fire_due(engine.now()) {
+                        return Err(stale("schedule"));
+                    }
+                    engine.publish_version(tx, &subject, &running, &of, &id, verified, Some(expected)).await
+                })
+            })
+            .await?;
+        // A life that begins anew is looked at with fresh eyes.
+        let is_known = published.secret.expires_at.is_none();
+        Ok(if is_known { Then::GoOn(Box::new(published)) } else { Then::Rest })
     }
 
     /// Ends a rotation that changed nothing; its occurrences are tried again, or fail.
@@ -87,50 +127,59 @@ impl Runner {
 }
 
 impl Engine {
+    /// Answers the secret as it then is. Where the number of the last event is expected and another one, others have
+    /// written, and the error is *stale*.
+    #[expect(clippy::too_many_arguments, reason = "the two ways to publish differ in what is expected alone")]
     async fn publish_version(
         &self,
         tx: &mut Tx,
-        subject: Subject,
+        subject: &Subject,
         running: &Running,
         of: &JournalOf,
         id: &VersionId,
         verified: Option<Recorded>,
-    ) -> Result<(), RunError> {
+        expected: Option<i64>,
+    ) -> Result<Subject, RunError> {
         let now = self.now();
         let mut secret = subject.secret.clone();
         let number = secret.next_number;
-        let overlap_us = self.overlap_us(&subject, running);
-        let mut written = self.restage(tx, &subject, id, number, overlap_us).await?;
+        let overlap_us = self.overlap_us(subject, running);
+        let (mut written, live) = self.restage(tx, subject, id, number, overlap_us).await?;
         secret.next_number += 1;
         secret.rotation = None;
-        self.resolve_warning(tx, &subject).await?;
-        secret.expires_at = next_life(&subject, now);
+        self.resolve_warning(tx, subject).await?;
+        secret.expires_at = next_life(subject, now);
         let second_look = running.fold.changed_hands.then_some(now + SECOND_LOOK);
         let daily = self.options.probe_every.map(|every| now + every);
         secret.probe_at = second_look.or(daily);
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
-        if let Some(mut row) = subject.schedule.clone() {
+        let mut schedule = subject.schedule.clone();
+        if let Some(row) = &mut schedule {
             row.counted_from = now;
             let from = CountFrom { origin: now, published_at: Some(now), now };
             row.next_due_at = match row.paused_at {
                 Some(_) => row.next_due_at,
-                None => self.next_due(&row, &secret, from)?.map(|due| due.at),
+                None => self.next_due(row, &secret, from)?.map(|due| due.at),
             };
-            written.push(schedule::put(tx, self.keyring(), &mut row).await?);
+            written.push(schedule::put(tx, self.keyring(), row).await?);
         }
-        self.end_served(tx, subject.open, &running.fold.planned.occurrences, number).await?;
+        self.end_served(tx, &subject.open, &running.fold.planned.occurrences, number).await?;
         let ended = [kind::STUCK, kind::FAILED, kind::UNDECIDED, kind::DRIFTED];
         self.close_alerts(tx, &of.tenant, of.secret.as_str(), &ended).await?;
         let mut events: Vec<Recorded> = verified.into_iter().collect();
         events.push(Recorded::Published { version: id.clone(), number });
         let fold = follow(running.fold.clone(), &events)?;
-        let last = events.len() - 1;
+        let (last, mut seq) = (events.len() - 1, running.seq);
         for (i, recorded) in events.iter().enumerate() {
             let rows = if i == last { std::mem::take(&mut written) } else { Vec::new() };
-            self.append_recorded(tx, of, recorded, rows).await?;
+            seq = Some(self.append_recorded(tx, of, recorded, rows, seq).await?);
+        }
+        if expected.is_some() && seq != expected {
+            return Err(StoreError::Stale { what: "journal" }.into());
         }
         self.list_rotation(tx, of, &fold, running.started_at).await?;
-        Ok(())
+        let seq = seq.unwrap_or(subject.seq);
+        Ok(Subject { secret, seq, schedule, live, open: Vec::new(), running: None, ..subject.clone() })
     }
 
     /// How long the version before stays valid: not at all where the target can hold only one.
@@ -144,6 +193,7 @@ impl Engine {
     }
 
     /// Moves the versions to their stages: the published one current, the one before previous, the rest retired.
+    /// Answers the rows that were written, and the versions that are then at work.
     async fn restage(
         &self,
         tx: &mut Tx,
@@ -151,9 +201,9 @@ impl Engine {
         id: &VersionId,
         number: i64,
         overlap_us: i64,
-    ) -> Result<Vec<Written>, StoreError> {
+    ) -> Result<(Vec<Written>, Vec<Version>), StoreError> {
         let now = self.now();
-        let mut written = Vec::new();
+        let (mut written, mut live) = (Vec::new(), Vec::new());
         for version in &subject.live {
             let mut version: Version = version.clone();
             match version.stage {
@@ -170,22 +220,28 @@ impl Engine {
                     version.stage = Stage::Retired;
                     version.retired_at = Some(now);
                 }
-                Stage::Previous | Stage::Retired => continue,
+                Stage::Previous | Stage::Retired => {
+                    live.push(version);
+                    continue;
+                }
             }
             written.push(version::update(tx, self.keyring(), &mut version).await?);
+            live.push(version);
         }
-        Ok(written)
+        live.retain(|version| version.stage != Stage::Retired);
+        Ok((written, live))
     }
 
     /// Ends the occurrences that a publish serves: those it was planned for are done, later ones joined it.
     async fn end_served(
         &self,
         tx: &mut Tx,
-        open: Vec<Occurrence>,
+        open: &[Occurrence],
         planned_for: &[OccurrenceId],
         number: i64,
     ) -> Result<(), StoreError> {
-        for mut open in open {
+        for open in open {
+            let mut open = open.clone();
             let joined = !planned_for.contains(&open.id);
             open.end = Some(if joined { OccurrenceEnd::Coalesced } else { OccurrenceEnd::Done });
             open.why = format!("version {number} was published");
@@ -231,7 +287,7 @@ impl Engine {
         self.close_alerts(tx, &of.tenant, of.secret.as_str(), &[kind::STUCK, kind::UNDECIDED]).await?;
         let unwound = Recorded::Unwound { because };
         let fold = follow(running.fold.clone(), std::slice::from_ref(&unwound))?;
-        self.append_recorded(tx, of, &unwound, written).await?;
+        self.append_recorded(tx, of, &unwound, written, None).await?;
         self.list_rotation(tx, of, &fold, running.started_at).await?;
         Ok(())
     }

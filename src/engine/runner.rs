@@ -21,10 +21,12 @@ use crate::{
 };
 
 /// What a unit of work leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Then {
     /// Look again at once.
     LookAgain,
+    /// Look again at once at what is known: nobody else has written.
+    GoOn(Box<Subject>),
     /// Look again at once, and most likely nothing is left to do.
     Rest,
     /// Nothing more can be learned before so long.
@@ -52,6 +54,10 @@ const AFTER_TROUBLE: Duration = Duration::from_mins(1);
 
 /// How long it is left alone when the store could not be written: the target may be ahead of what is served.
 const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
+
+/// How long what was read serves at most: a target, and what an admin is known by, may change without an event of the
+/// secret.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// Works on a claim to its end.
 pub(super) async fn work(engine: Arc<Engine>, part: Part, claim: Claim) {
@@ -135,14 +141,18 @@ impl Engine {
 
 impl Runner {
     async fn run(&self) -> Result<(), RunError> {
-        let (mut is_fresh, mut known) = (true, None);
+        let (mut is_fresh, mut known, mut read_at) = (true, None, Duration::ZERO);
         loop {
             if self.engine.is_stopping() {
                 return Ok(self.engine.end(&self.claim, Some(self.engine.now())).await?);
             }
-            let loaded = match known.take() {
+            let boot = self.engine.clock.boot();
+            let loaded = match known.take().filter(|_| boot < read_at + KNOWN_FOR) {
                 Some(subject) => Some(subject),
-                None => self.load(&mut self.engine.store.read().await?).await?,
+                None => {
+                    read_at = boot;
+                    self.load(&mut self.engine.store.read().await?).await?
+                }
             };
             let Some(subject) = loaded else {
                 let gone = self.claim.subject.clone();
@@ -153,16 +163,17 @@ impl Runner {
                 let limit = usize::try_from(target.parallel).unwrap_or(1);
                 self.engine.lanes.set_limit(target.id.as_str(), limit);
             }
-            let then = match look(&subject, &self.engine.setting(is_fresh)) {
-                Look::Now(work) => self.perform(&subject, work).await?,
-                Look::At(_) => Then::Rest,
+            let (then, read) = match look(&subject, &self.engine.setting(is_fresh)) {
+                Look::Now(work) => (self.perform(&subject, work).await?, None),
+                Look::At(_) => (Then::Rest, Some(subject)),
             };
             match then {
                 Then::LookAgain => {}
+                Then::GoOn(subject) => known = Some(*subject),
                 Then::Pause(wait) => return Ok(self.engine.end(&self.claim, Some(self.engine.now() + wait)).await?),
-                Then::Rest => match self.release().await? {
+                Then::Rest => match self.release(read).await? {
                     None => return Ok(()),
-                    found => known = found,
+                    found => (known, read_at) = (found, self.engine.clock.boot()),
                 },
             }
             is_fresh = false;
@@ -187,15 +198,19 @@ impl Runner {
         load(tx, self.engine.keyring(), &self.claim.tenant, &self.secret).await
     }
 
-    /// Ends the claim with the next due time, computed under the row's lock so that no request is missed. Answers
-    /// what it read, and keeps the claim, where there is something to be done after all.
-    async fn release(&self) -> Result<Option<Subject>, StoreError> {
+    /// Ends the claim with the next due time, computed under the row's lock from what then stands, so that no request
+    /// is missed. Answers what it read, and keeps the claim, where there is something to be done after all.
+    async fn release(&self, known: Option<Subject>) -> Result<Option<Subject>, StoreError> {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         self.engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let Some(subject) = load(tx, engine.keyring(), &claim.tenant, &secret).await? else {
+                    let read = match known {
+                        Some(known) if known.stands(tx).await? => Some(known),
+                        _ => load(tx, engine.keyring(), &claim.tenant, &secret).await?,
+                    };
+                    let Some(subject) = read else {
                         agenda::delete(tx, &claim.subject).await?;
                         return Ok(None);
                     };

@@ -47,7 +47,9 @@ impl Runner {
             because: error.to_string(),
         })?;
         let (engine, claim, mut secret) = (Arc::clone(&self.engine), self.claim.clone(), subject.secret.clone());
-        self.engine
+        let (rotation, begun, known) = (id.clone(), fold.clone(), subject.seq);
+        let (secret, open, seq) = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
@@ -57,12 +59,24 @@ impl Runner {
                         open.rotation = Some(id.clone());
                         occurrence::update(tx, open).await?;
                     }
-                    engine.append_recorded(tx, &of, &planned, vec![written]).await?;
-                    engine.list_rotation(tx, &of, &fold, now).await
+                    let seq = engine.append_recorded(tx, &of, &planned, vec![written], Some(known)).await?;
+                    engine.list_rotation(tx, &of, &fold, now).await?;
+                    Ok::<_, StoreError>((secret, open, seq))
                 })
             })
             .await?;
-        Ok(Then::LookAgain)
+        if seq != known + 1 {
+            return Ok(Then::LookAgain);
+        }
+        let running =
+            Running { id: rotation, fold: begun, started_at: now, moved_at: now, named: Vec::new(), seq: Some(seq) };
+        let mut subject = Subject { secret, seq, running: Some(running), ..subject.clone() };
+        for was in &mut subject.open {
+            if let Some(is) = open.iter().find(|is| is.id == was.id) {
+                was.clone_from(is);
+            }
+        }
+        Ok(Then::GoOn(Box::new(subject)))
     }
 
     /// When the rotation after one that is published now would be due.
@@ -78,9 +92,7 @@ impl Runner {
     /// The call of this rotation to its rotator, with the target as it is now.
     pub(super) async fn call(&self, subject: &Subject, running: &Running) -> Result<Call, RunError> {
         let planned = &running.fold.planned;
-        let Some(target) = subject.target.as_ref() else {
-            return Err(StoreError::Stale { what: "target of the secret" }.into());
-        };
+        let target = self.resolve(subject).await?;
         let current = subject.live.iter().find(|version| planned.current.as_ref() == Some(&version.id));
         let work = Work {
             rotation: running.id.clone(),
@@ -91,11 +103,20 @@ impl Runner {
         };
         Ok(Call {
             rotator: self.engine.rotators.find(&planned.rotator)?,
-            target: self.engine.resolve_target(target).await?,
+            target,
             engine: Arc::clone(&self.engine),
             work,
             right: Right::Claim { subject: self.claim.subject.clone(), fence: self.claim.fence },
         })
+    }
+
+    /// The target with its admin's credentials, unless a step that was just taken knows them.
+    pub(super) async fn resolve(&self, subject: &Subject) -> Result<keywheel_contract::Target, RunError> {
+        if let Some(resolved) = &subject.resolved {
+            return Ok(resolved.clone());
+        }
+        let target = subject.target.as_ref().ok_or(StoreError::Stale { what: "target of the secret" })?;
+        Ok(self.engine.resolve_target(target).await?)
     }
 
     /// Makes a candidate, seals it, and records that the first attempt with it begins: all before the target hears
@@ -111,21 +132,25 @@ impl Runner {
         let events = vec![Recorded::Sealed { version: sealed.id.clone(), identity }, Recorded::Applying { attempt }];
         let after = super::journal::follow(running.fold.clone(), &events)?;
         let (engine, claim, of) = (Arc::clone(&self.engine), self.claim.clone(), self.journal_of(&running.id));
-        let (id, fold, started_at) = (sealed.id.clone(), after.clone(), running.started_at);
-        self.engine
+        let (id, fold, started_at, count) = (sealed.id.clone(), after.clone(), running.started_at, events.len());
+        let mut seq = running.seq;
+        let seq = self
+            .engine
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
                     let mut written = vec![version::insert(tx, engine.keyring(), &sealed).await?];
                     for event in &events {
-                        engine.append_recorded(tx, &of, event, std::mem::take(&mut written)).await?;
+                        let rows = std::mem::take(&mut written);
+                        seq = Some(engine.append_recorded(tx, &of, event, rows, seq).await?);
                     }
-                    engine.list_rotation(tx, &of, &fold, started_at).await
+                    engine.list_rotation(tx, &of, &fold, started_at).await?;
+                    Ok::<_, StoreError>(seq)
                 })
             })
             .await?;
-        let running = Running { fold: after, ..running.clone() };
-        self.apply_now(&running, &call, &id, attempt).await
+        let running = Running { fold: after, ..running.clone() }.numbered(seq, count);
+        self.apply_now(subject, &running, &call, &id, attempt).await
     }
 
     /// The candidate's value: made by the rotator, or a kept one that comes back.

@@ -14,7 +14,11 @@ use crate::{
     clock::micros,
     model::{Version, VersionId},
     rotation::{Backoff, Because, Evidence, FailureClass, LOOK_AGAIN, Next, Recorded, Verdict, decide},
-    store::{StoreError, proof, version},
+    store::{
+        StoreError,
+        proof::{self, Sealed},
+        version,
+    },
 };
 
 impl Runner {
@@ -46,14 +50,14 @@ impl Runner {
     async fn attempt(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
         let Some(candidate) = running.fold.candidate().cloned() else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
-        let fold = self.record(running, vec![Recorded::Applying { attempt }]).await?;
-        let running = Running { fold, ..running.clone() };
-        self.apply_now(&running, &call, &candidate.version, attempt).await
+        let running = self.record(running, vec![Recorded::Applying { attempt }]).await?;
+        self.apply_now(subject, &running, &call, &candidate.version, attempt).await
     }
 
     /// Changes the target, with the value that is read back from the store.
     pub(super) async fn apply_now(
         &self,
+        subject: &Subject,
         running: &Running,
         call: &Call,
         candidate: &VersionId,
@@ -77,8 +81,13 @@ impl Runner {
                 Recorded::ApplyFailed { attempt, class, because: Because::from(&failure), not_before }
             }
         };
-        self.record(running, vec![recorded]).await?;
-        Ok(Then::LookAgain)
+        let went_well = matches!(recorded, Recorded::Applied { .. });
+        let running = self.record(running, vec![recorded]).await?;
+        let Some(seq) = running.seq.filter(|_| went_well) else { return Ok(Then::LookAgain) };
+        let resolved = Some(call.target.clone());
+        let mut subject = Subject { running: Some(running), seq, resolved, ..subject.clone() };
+        subject.live.extend(sealed.map(Sealed::into_version).filter(|_| subject.find_live(candidate).is_none()));
+        Ok(Then::GoOn(Box::new(subject)))
     }
 
     /// Ends the work where the claim ended before a call: its next holder goes on, be it this process again.
@@ -114,7 +123,7 @@ impl Runner {
     }
 
     async fn probe(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
-        let Some(candidate) = self.candidate_version(running).await? else { return Ok(Then::LookAgain) };
+        let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
         let seen = self.see(&call, self.engine.open(&candidate)?).await;
         let current = match call.work.current.clone() {
@@ -149,8 +158,11 @@ impl Runner {
         }
     }
 
-    async fn candidate_version(&self, running: &Running) -> Result<Option<Version>, RunError> {
+    async fn candidate_version(&self, subject: &Subject, running: &Running) -> Result<Option<Version>, RunError> {
         let Some(candidate) = running.fold.candidate() else { return Ok(None) };
+        if let Some(known) = subject.find_live(&candidate.version) {
+            return Ok(Some(known.clone()));
+        }
         let mut tx = self.engine.store.read().await?;
         Ok(version::find(&mut tx, self.engine.keyring(), &self.claim.tenant, &candidate.version).await?)
     }
@@ -190,7 +202,7 @@ impl Runner {
     }
 
     async fn verify(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
-        let Some(candidate) = self.candidate_version(running).await? else { return Ok(Then::LookAgain) };
+        let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
         let material = self.engine.open(&candidate)?;
         let give_up_at = self.engine.clock.boot() + self.engine.options.verify_for;
@@ -227,7 +239,7 @@ impl Runner {
 
     async fn revert(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
         let call = self.call(subject, running).await?;
-        let Some(candidate) = self.candidate_version(running).await? else { return Ok(Then::LookAgain) };
+        let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
         if call.work.current.is_none() {
             let because = Because::new(
                 "no-way-back",
@@ -237,8 +249,7 @@ impl Runner {
             self.record(running, vec![Recorded::Stuck { because }]).await?;
             return Ok(Then::LookAgain);
         }
-        let fold = self.record(running, vec![Recorded::Reverting { attempt }]).await?;
-        let running = Running { fold, ..running.clone() };
+        let running = self.record(running, vec![Recorded::Reverting { attempt }]).await?;
         let recorded = match call.revert(self.engine.open(&candidate)?).await {
             Ok(()) => Recorded::Reverted,
             Err(failure) => {

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keywheel_contract::Redactor;
 use serde_json::Value;
+
+use crate::model::Material;
 
 use super::{
     Channel, Credentials, Limits, Message, NotifyError, Outcome, Sending, cef, email, pagerduty, slack, syslog, teams,
@@ -17,6 +20,8 @@ pub const KINDS: &[&str] = &["email", "webhook", "slack", "teams", "pagerduty", 
 
 /// The longest text of an outcome, in bytes.
 const LONGEST_ANSWER: usize = 1_000;
+/// The shortest form of a credential that is masked.
+const SHORTEST_FORM: usize = 8;
 /// How much later than the time limit a channel may answer before it is cut off.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -74,8 +79,31 @@ pub fn open(
         "cef" => cef::open(settings, limits),
         unknown => return Err(unknown_kind(unknown)),
     }?;
-    let redactor = Redactor::of(credentials.0.values(), &["username"]);
+    let forms: Vec<Material> = credentials.0.values().map(other_forms).collect();
+    let redactor = Redactor::of(credentials.0.values().chain(&forms), &["username"]);
     Ok(Arc::new(Discreet { inner, redactor }))
+}
+
+/// Forms in which a receiver may repeat a credential: in base64, as the key behind a prefix, and of an address, which
+/// is known to many but for its path, the parts of that.
+fn other_forms(material: &Material) -> Material {
+    let mut forms = serde_json::Map::new();
+    let mut add = |form: &str| {
+        if form.len() >= SHORTEST_FORM {
+            for form in [form.to_owned(), STANDARD.encode(form)] {
+                forms.insert(forms.len().to_string(), Value::String(form));
+            }
+        }
+    };
+    for text in material.expose().values().filter_map(Value::as_str) {
+        add(text);
+        text.split_once('_').into_iter().for_each(|(_, rest)| add(rest));
+        if let Ok(url) = reqwest::Url::parse(text) {
+            url.path_segments().into_iter().flatten().for_each(&mut add);
+            url.query().into_iter().for_each(&mut add);
+        }
+    }
+    Material::new(forms)
 }
 
 fn unknown_kind(kind: &str) -> NotifyError {

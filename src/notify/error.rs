@@ -80,7 +80,7 @@ impl NotifyError {
             | Self::Value { hint, .. }
             | Self::Credential { hint, .. } => hint.clone(),
             Self::Template { .. } => {
-                "templates are written like `{{ summary }}`; the page on channels lists the names".to_owned()
+                "templates are written like `{{ summary }}`; `docs/channels.md` lists the names".to_owned()
             }
             Self::Trust { .. } => "install the package `ca-certificates`, or give `ca_pem`".to_owned(),
         }

@@ -1,13 +1,8 @@
-//! Floor 2: channels. What a notice looks like, and one attempt to send it.
+//! Floor 2: channels. What a notice looks like, and one attempt to send it, which ends in an [`Outcome`].
 //!
-//! A [`Message`] holds everything a channel needs and no secret value; a [`Channel`] renders it and makes one attempt
-//! within a time limit, which ends in an [`Outcome`]. Deliberately not here: which notices there are, who gets them,
-//! when an attempt is made and what follows from its outcome. That is the engine's, and so is every retry.
-//!
-//! Invariants: a lost answer is [`Outcome::Unknown`], never a failure; whatever is sent again carries the same id;
-//! texts of a message end up as text (one line, escaped, cut to the channel's limits and saying so); no credential
-//! stands in an outcome. An address is checked after it was resolved, and the connection goes to that address.
-//! Nothing is written here, so a crash leaves nothing behind but, perhaps, a message that is sent again.
+//! Which notices there are, who gets them and what follows from an outcome is the engine's; so is every retry. Invariants:
+//! a lost answer is [`Outcome::Unknown`]; a repeat carries the same id; texts stay texts, within the channel's limits; no
+//! credential stands in an outcome; a connection goes to an address that was checked. Nothing is written here.
 
 mod address;
 mod answer;

@@ -15,7 +15,7 @@ pub(super) fn read<T: DeserializeOwned>(kind: &'static str, settings: &Value) ->
     };
     T::deserialize(settings).map_err(|error| {
         let message = error.to_string();
-        let help = || format!("the page on channels shows every key of `{kind}`");
+        let help = || format!("`docs/channels.md` shows every key of `{kind}`");
         let hint = did_you_mean(&message).unwrap_or_else(help);
         if message.starts_with("unknown field") || message.starts_with("missing field") {
             let sentence = message.split(", expected").next().unwrap_or_default().to_owned();

@@ -58,9 +58,10 @@ pub(super) fn tidy(message: &Message) -> Message {
 
 impl Tidier {
     fn short(&mut self, text: &str, most: usize) -> String {
-        let text = line(text);
-        self.has_cut |= text.len() > most;
-        cut(&text, most)
+        // What is far too long is cut first, so that the work is bounded too.
+        let cleaned = line(&cut(text, 4 * most));
+        self.has_cut |= text.len() > 4 * most || cleaned.len() > most;
+        cut(&cleaned, most)
     }
 
     fn pair(&mut self, label: &str, value: &str) -> (String, String) {

@@ -63,25 +63,29 @@ pub async fn open(tx: &mut Tx, tenant: &TenantId, id: &EventId, alert: &Alert) -
     Ok(inserted == 1)
 }
 
-/// Closes the open alert of a kind; tells whether there was one.
+/// Closes the open alerts of these kinds; answers the kinds of which there was one.
 pub async fn close(
     tx: &mut Tx,
     tenant: &TenantId,
     subject: &str,
-    kind: &str,
+    kinds: &[&str],
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let closed = execute!(
-        tx,
-        "close an alert",
-        "UPDATE alert SET closed_at = $4
-         WHERE subject = $1 AND kind = $2 AND tenant_id = $3 AND closed_at IS NULL",
-        subject,
-        kind,
-        tenant.as_str(),
-        micros(now),
-    )?;
-    Ok(closed > 0)
+) -> Result<Vec<String>, StoreError> {
+    // Kinds are words without commas and wildcards.
+    let kinds = format!(",{},", kinds.join(","));
+    on!(tx, "close alerts", |conn| {
+        sqlx::query_scalar(
+            "UPDATE alert SET closed_at = $4
+             WHERE subject = $1 AND tenant_id = $3 AND closed_at IS NULL AND $2 LIKE '%,' || kind || ',%'
+             RETURNING kind",
+        )
+        .bind(subject)
+        .bind(&kinds)
+        .bind(tenant.as_str())
+        .bind(micros(now))
+        .fetch_all(&mut *conn)
+        .await
+    })
 }
 
 /// Closes every open alert of a subject; tells how many there were.

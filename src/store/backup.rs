@@ -7,7 +7,9 @@ use std::{path::Path, sync::Arc};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use super::{
-    Store, StoreError, Tx, migrate,
+    Store, StoreError, Tx,
+    connect::READERS,
+    migrate,
     tx::{execute, on},
 };
 use crate::{keyring::Keyring, model::TenantId};
@@ -23,7 +25,7 @@ pub async fn snapshot(store: &Store, path: &Path) -> Result<(), StoreError> {
 pub async fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Store, StoreError> {
     let opened = |source| StoreError::database("open the backup", source);
     let connect = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true).create_if_missing(false);
-    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(connect).await.map_err(opened)?;
+    let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(connect).await.map_err(opened)?;
     let store = Store::of_readers(pool, keyring).await?;
     let found = schema(&mut store.read().await?).await?;
     if found > migrate::LATEST {

@@ -19,8 +19,15 @@ use sqlx::{
 };
 use tokio::sync::Notify;
 
+pub(super) use self::readers::Lent;
+use self::readers::Readers;
 use super::{StoreError, Tx, migrate, postgres, tx::Inner, writer::SqliteWriter};
 use crate::keyring::Keyring;
+
+mod readers;
+
+/// Connections that read SQLite's file, unless something else is asked for.
+pub(super) const READERS: u32 = 4;
 
 /// How SQLite's file is opened.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +41,7 @@ const UNTRIED: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 enum Engine {
-    Sqlite { readers: SqlitePool, writer: SqliteWriter },
+    Sqlite { readers: Readers, writer: SqliteWriter },
     Postgres(PgPool),
 }
 
@@ -73,24 +80,25 @@ impl Store {
             .map_err(opened)?;
         let mut conn = writers.acquire().await.map_err(opened)?;
         migrate::sqlite(&mut conn).await?;
+        let count = if options.readers == 0 { READERS } else { options.readers };
         let readers = SqlitePoolOptions::new()
-            .max_connections(if options.readers == 0 { 4 } else { options.readers })
+            .max_connections(count)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_with(connect)
             .await
             .map_err(opened)?;
-        Ok(Self::over_sqlite(readers, conn, keyring))
+        Ok(Self::over_sqlite(Readers::of(readers, count), conn, keyring))
     }
 
-    /// A store over a file that is only read; its writes fail.
+    /// A store over a file that is only read, by [`READERS`] connections; its writes fail.
     pub(super) async fn of_readers(readers: SqlitePool, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
         let conn = readers.acquire().await.map_err(|source| StoreError::database("get a connection", source))?;
-        Ok(Self::over_sqlite(readers, conn, keyring))
+        Ok(Self::over_sqlite(Readers::of(readers, READERS - 1), conn, keyring))
     }
 
-    fn over_sqlite(readers: SqlitePool, conn: PoolConnection<Sqlite>, keyring: Arc<Keyring>) -> Self {
+    fn over_sqlite(readers: Readers, conn: PoolConnection<Sqlite>, keyring: Arc<Keyring>) -> Self {
         let news = Arc::new(Notify::new());
         let writer = SqliteWriter::start(conn, Arc::clone(&news));
         Self { engine: Engine::Sqlite { readers, writer }, keyring, news }
@@ -181,7 +189,7 @@ impl Store {
     /// A connection to read with.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         match &self.engine {
-            Engine::Sqlite { readers, .. } => readers.acquire().await.map(Inner::Sqlite),
+            Engine::Sqlite { readers, .. } => readers.lend().await.map(Inner::SqliteRead),
             Engine::Postgres(pool) => pool.acquire().await.map(Inner::PgRead),
         }
         .map(Tx::new)

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::{from_micros, micros},
     keyring::Keyring,
-    model::{Actor, EventId, RotationId, TenantId, is_news},
+    model::{Actor, EventId, RotationId, TargetId, TenantId, is_news},
 };
 
 /// A row of the write that an event tells of.
@@ -138,9 +138,19 @@ const NUMBERED: u32 = 100;
 /// Appends an event. The caller holds the lock of the subject's agenda row, where it has one; where it has none, the
 /// one who comes second waits for the first one's commit and takes the next number.
 pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64, StoreError> {
-    for written in &new.written {
-        note(tx, written).await?;
-    }
+    append_after(tx, keyring, new, None).await
+}
+
+/// As [`append`], where the number of the subject's last event is believed to be known. An answer that is not the
+/// next number says that others have appended since.
+pub async fn append_after(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    new: NewEvent,
+    after: Option<i64>,
+) -> Result<i64, StoreError> {
+    note(tx, &new.written).await?;
+    let mut believed = after.and_then(|last| last.checked_add(1));
     let mut row = EventRow {
         subject: new.subject,
         seq: 0,
@@ -157,7 +167,10 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
         noted: None,
     };
     for _ in 0..NUMBERED {
-        row.seq = next_seq(tx, &row.subject).await?;
+        row.seq = match believed.take() {
+            Some(next) => next,
+            None => last_seq(tx, &row.subject).await?.saturating_add(1),
+        };
         row.mac = row.make_mac(keyring)?;
         if insert(tx, &row).await? {
             if is_news(&row.kind) {
@@ -170,12 +183,32 @@ pub async fn append(tx: &mut Tx, keyring: &Keyring, new: NewEvent) -> Result<i64
     Err(StoreError::Stale { what: "journal" })
 }
 
-async fn next_seq(tx: &mut Tx, subject: &str) -> Result<i64, StoreError> {
+/// The number of a subject's last event; 0 where it has none.
+pub async fn last_seq(tx: &mut Tx, subject: &str) -> Result<i64, StoreError> {
     on!(tx, "number an event", |conn| {
-        sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) + 1 FROM event WHERE subject = $1")
+        sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM event WHERE subject = $1")
             .bind(subject)
             .fetch_one(&mut *conn)
             .await
+    })
+}
+
+/// The number of a subject's last event, and the revision of its target: what was read before stands while neither
+/// has grown.
+pub async fn last_seq_and_target(
+    tx: &mut Tx,
+    subject: &str,
+    target: Option<&TargetId>,
+) -> Result<(i64, Option<i64>), StoreError> {
+    on!(tx, "look for changes", |conn| {
+        sqlx::query_as(
+            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM event WHERE subject = $1),
+                 (SELECT revision FROM target WHERE id = $2)",
+        )
+        .bind(subject)
+        .bind(target.map(TargetId::as_str))
+        .fetch_one(&mut *conn)
+        .await
     })
 }
 
@@ -313,8 +346,5 @@ pub async fn list_newest(
 
 /// Notes the revisions of rows whose change needs no event of its own: it tells nothing that a person would ask for.
 pub async fn note_without_event(tx: &mut Tx, written: &[Written]) -> Result<(), StoreError> {
-    for row in written {
-        note(tx, row).await?;
-    }
-    Ok(())
+    note(tx, written).await
 }

@@ -3,7 +3,7 @@
 //! A row that is put back to its older self passes its own MAC; so each write also leaves revision and MAC in
 //! `row_mac` and in the event of the write, and a load compares.
 
-use super::{StoreError, Tx, event::Written, tx::execute};
+use super::{StoreError, Tx, event::Written, tx::on};
 use crate::{
     keyring::{Keyring, MacInput},
     model::TenantId,
@@ -101,17 +101,40 @@ macro_rules! mac_row {
 }
 pub(super) use mac_row;
 
-/// Leaves revision and MAC of a written row, to be named by the event of the write.
-pub(super) async fn note(tx: &mut Tx, written: &Written) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "note a row's revision",
-        "INSERT INTO row_mac (kind, row_id, revision, mac, event_id) VALUES ($1, $2, $3, $4, '')
-         ON CONFLICT (kind, row_id) DO UPDATE SET revision = excluded.revision, mac = excluded.mac",
-        written.table.as_str(),
-        written.row.as_str(),
-        written.revision,
-        written.mac_bytes(),
-    )?;
+/// Notes one to four rows.
+const NOTES: [&str; 4] = [
+    "INSERT INTO row_mac (kind, row_id, revision, mac, event_id) VALUES ($1, $2, $3, $4, '')
+     ON CONFLICT (kind, row_id) DO UPDATE SET revision = excluded.revision, mac = excluded.mac",
+    "INSERT INTO row_mac (kind, row_id, revision, mac, event_id) VALUES ($1, $2, $3, $4, ''), ($5, $6, $7, $8, '')
+     ON CONFLICT (kind, row_id) DO UPDATE SET revision = excluded.revision, mac = excluded.mac",
+    "INSERT INTO row_mac (kind, row_id, revision, mac, event_id)
+     VALUES ($1, $2, $3, $4, ''), ($5, $6, $7, $8, ''), ($9, $10, $11, $12, '')
+     ON CONFLICT (kind, row_id) DO UPDATE SET revision = excluded.revision, mac = excluded.mac",
+    "INSERT INTO row_mac (kind, row_id, revision, mac, event_id)
+     VALUES ($1, $2, $3, $4, ''), ($5, $6, $7, $8, ''), ($9, $10, $11, $12, ''), ($13, $14, $15, $16, '')
+     ON CONFLICT (kind, row_id) DO UPDATE SET revision = excluded.revision, mac = excluded.mac",
+];
+
+/// How many of the first rows one statement notes: PostgreSQL refuses a row that stands there twice.
+fn together(written: &[Written]) -> usize {
+    let is_new =
+        |at: &usize| !written[..*at].iter().any(|row| row.table == written[*at].table && row.row == written[*at].row);
+    (0..written.len().min(NOTES.len())).take_while(is_new).count()
+}
+
+/// Leaves revisions and MACs of written rows, to be named by the event of the write.
+pub(super) async fn note(tx: &mut Tx, written: &[Written]) -> Result<(), StoreError> {
+    let mut left = written;
+    while !left.is_empty() {
+        let (now, later) = left.split_at(together(left));
+        on!(tx, "note rows' revisions", |conn| {
+            let mut query = sqlx::query(NOTES[now.len() - 1]);
+            for row in now {
+                query = query.bind(&row.table).bind(&row.row).bind(row.revision).bind(row.mac_bytes());
+            }
+            query.execute(&mut *conn).await.map(|_| ())
+        })?;
+        left = later;
+    }
     Ok(())
 }

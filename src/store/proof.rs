@@ -15,6 +15,11 @@ impl Sealed {
     pub fn version(&self) -> &Version {
         &self.0
     }
+
+    /// The version, where the proof has served.
+    pub fn into_version(self) -> Version {
+        self.0
+    }
 }
 
 /// A version that is durably current.

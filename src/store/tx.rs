@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
 
-use super::{StoreError, error::is_io_failure};
+use super::{StoreError, connect::Lent, error::is_io_failure};
 
 /// An open transaction, or a connection that reads.
 pub struct Tx {
@@ -25,6 +25,7 @@ pub(super) enum Severe {
 
 pub(super) enum Inner {
     Sqlite(PoolConnection<Sqlite>),
+    SqliteRead(Lent),
     PgRead(PoolConnection<Postgres>),
     PgWrite(Transaction<'static, Postgres>),
 }
@@ -50,6 +51,9 @@ impl Tx {
 
     /// Turns a driver's error into the store's, remembering a severe one.
     pub(super) fn failed(&mut self, operation: &'static str, source: sqlx::Error) -> StoreError {
+        if let Inner::SqliteRead(conn) = &mut self.inner {
+            conn.distrust();
+        }
         if is_io_failure(&source) {
             self.severe = Some(Severe::Io);
         }
@@ -63,6 +67,7 @@ impl Tx {
     pub(super) fn conn(&mut self) -> Conn<'_> {
         match &mut self.inner {
             Inner::Sqlite(conn) => Conn::Sqlite(conn),
+            Inner::SqliteRead(conn) => Conn::Sqlite(conn),
             Inner::PgRead(conn) => Conn::Pg(conn),
             Inner::PgWrite(tx) => Conn::Pg(tx),
         }
@@ -71,7 +76,7 @@ impl Tx {
     /// The words that differ between the engines.
     pub(super) fn dialect(&self) -> &'static super::dialect::Dialect {
         match &self.inner {
-            Inner::Sqlite(_) => &super::dialect::SQLITE,
+            Inner::Sqlite(_) | Inner::SqliteRead(_) => &super::dialect::SQLITE,
             Inner::PgRead(_) | Inner::PgWrite(_) => &super::dialect::POSTGRES,
         }
     }

@@ -197,17 +197,23 @@ async fn run_batch(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Fate {
 }
 
 async fn run_jobs(tx: &mut Tx, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    execute!(tx, "begin a transaction", "BEGIN IMMEDIATE")?;
+    let mut is_kept = None;
     for job in batch {
-        execute!(tx, "set a savepoint", "SAVEPOINT job")?;
+        match is_kept {
+            None => execute!(tx, "begin a transaction", "BEGIN IMMEDIATE; SAVEPOINT job")?,
+            Some(true) => execute!(tx, "set a savepoint", "RELEASE job; SAVEPOINT job")?,
+            // The savepoint that was gone back to serves again.
+            Some(false) => 0,
+        };
         let keep = job.run(tx).await;
         // A full disk or a failed write ends the batch: the savepoints are gone with the transaction.
         tx.check_usable()?;
         if !keep {
             execute!(tx, "go back to a savepoint", "ROLLBACK TO job")?;
         }
-        execute!(tx, "release a savepoint", "RELEASE job")?;
+        is_kept = Some(keep);
     }
+    // The commit releases the last savepoint.
     Ok(())
 }
 

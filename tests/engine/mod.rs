@@ -3,11 +3,13 @@
 mod asking;
 mod clock;
 mod joined;
+mod meanwhile;
 mod missed;
 pub(crate) mod notices;
 mod rotation;
 mod steps;
 pub(crate) mod still;
+mod told_year;
 mod watched;
 pub(crate) mod world;
 mod year;

@@ -163,13 +163,13 @@ async fn a_failing_receiver_gets_each_notice_in_order_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silence_mutes_and_says_so_in_the_list() {
     let told = Told::new().await;
-    told.track("muted/a", 20).await;
     let request = PutSilence {
         matching: Matcher { names: vec!["muted/".to_owned()], ..Matcher::default() },
         until: Moment(begin() + TimeDelta::days(365)),
         reason: "it goes away".to_owned(),
     };
     routes::silence(&told.still.world.engine, &actor(), request).await.expect("silenced");
+    told.track("muted/a", 20).await;
     told.track("heard", 20).await;
     told.pass_days(30).await;
     assert!(told.got().iter().all(|got| got.ends_with("heard")), "{:?}", told.got());

@@ -34,9 +34,10 @@ async fn a_requested_rotation_is_published_and_its_value_logs_in() {
     assert!(world.open_occurrences(&id).await.is_empty());
     world.stop().await;
     let kinds = world.event_kinds(&id).await;
-    let expected = ["secret.adopted", "rotation.planned", "rotation.sealed", "rotation.applying", "rotation.applied"];
-    assert_eq!(kinds[..5], expected);
-    assert_eq!(kinds[5..7], ["rotation.verified", "rotation.published"]);
+    assert_eq!(kinds[..2], ["secret.adopted", "rotation.requested"]);
+    let expected = ["rotation.planned", "rotation.sealed", "rotation.applying", "rotation.applied"];
+    assert_eq!(kinds[2..6], expected);
+    assert_eq!(kinds[6..8], ["rotation.verified", "rotation.published"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

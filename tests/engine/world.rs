@@ -305,6 +305,19 @@ impl World {
             created_at: now,
             ended_at: None,
         };
+        let told = NewEvent {
+            id: self.engine.mint(EventId::mint),
+            tenant: self.tenant.clone(),
+            subject: id.as_str().to_owned(),
+            rotation: None,
+            kind: "rotation.requested".to_owned(),
+            facts: json!({ "v": 1, "occurrence": occurrence.id }),
+            written: Vec::new(),
+            actor: Actor::daemon(),
+            reason: "a test".to_owned(),
+            at: now,
+        };
+        let keyring = Arc::clone(self.engine.keyring());
         let asked: Result<(), StoreError> = self
             .engine
             .store
@@ -312,6 +325,7 @@ impl World {
                 Box::pin(async move {
                     agenda::lock(tx, occurrence.secret.as_str()).await?;
                     occurrence::insert(tx, &occurrence).await?;
+                    event::append(tx, &keyring, told).await?;
                     agenda::pull(tx, occurrence.secret.as_str(), now).await
                 })
             })

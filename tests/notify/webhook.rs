@@ -169,8 +169,8 @@ fn settings_that_cannot_be_right_are_refused_with_a_hint_and_without_an_echo() {
         (json!({ "url": "http://a.example/" }), "", ""),
         (json!({ "url": "http://9.9.9.9/canary" }), "not encrypted", "https"),
         (json!({ "url": "https://user:canary@a.example/" }), "holds a user", "bearer_secret"),
-        (json!({ "url": ["canary"] }), "`url` must be", "page on channels"),
-        (json!({ "url": "https://a.example/", "allow": ["canary"] }), "`allow` must be", "page on channels"),
+        (json!({ "url": ["canary"] }), "`url` must be", "docs/channels.md"),
+        (json!({ "url": "https://a.example/", "allow": ["canary"] }), "`allow` must be", "docs/channels.md"),
     ];
     for (settings, sentence, hint) in cases {
         let Err(error) = keywheel::notify::check("webhook", &settings) else {

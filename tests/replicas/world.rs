@@ -142,10 +142,13 @@ impl Replicas {
             let mut asked = self.world.occurrence(id);
             (asked.not_before, asked.rotation, asked.candidate_from) = (None, None, None);
             asked.id = mint(OccurrenceId::mint);
+            let (keyring, told) =
+                (self.world.keyring.clone(), self.world.event(id.as_str(), "rotation.requested", vec![]));
             let asking = self.world.write(move |tx| {
                 Box::pin(async move {
                     agenda::lock(tx, asked.secret.as_str()).await?;
                     occurrence::insert(tx, &asked).await?;
+                    event::append(tx, &keyring, told).await?;
                     agenda::pull(tx, asked.secret.as_str(), asked.first_at).await
                 })
             });
@@ -166,11 +169,11 @@ impl Replicas {
             zone_data: String::new(),
             revision: 0,
         };
-        let keyring = self.world.keyring.clone();
+        let (keyring, told) = (self.world.keyring.clone(), self.world.event(id.as_str(), "schedule.set", vec![]));
         let put = self.world.write(move |tx| {
             Box::pin(async move {
                 let written = schedule::put(tx, &keyring, &mut row).await?;
-                event::note_without_event(tx, &[written]).await?;
+                event::append(tx, &keyring, NewEvent { written: vec![written], ..told }).await?;
                 agenda::pull(tx, row.secret.as_str(), row.next_due_at.expect("just set")).await
             })
         });

@@ -296,13 +296,13 @@ async fn at_most_one_alert_of_a_kind_is_open(world: World) {
     let (tenant, later) = (world.tenant.clone(), alert("stuck", "four"));
     let closed = world.write(move |tx| {
         Box::pin(async move {
-            let closed = alert::close(tx, &tenant, "sec_1", "stuck", now()).await?;
-            let again = alert::close(tx, &tenant, "sec_1", "stuck", now()).await?;
+            let closed = alert::close(tx, &tenant, "sec_1", &["stuck", "unknown"], now()).await?;
+            let again = alert::close(tx, &tenant, "sec_1", &["stuck"], now()).await?;
             let is_new = alert::open(tx, &tenant, &mint(EventId::mint), &later).await?;
             Ok((closed, again, is_new, alert::close_all(tx, &tenant, "sec_1", now()).await?))
         })
     });
-    assert_eq!(closed.await.expect("written"), (true, false, true, 2));
+    assert_eq!(closed.await.expect("written"), (vec!["stuck".to_owned()], Vec::<String>::new(), true, 2));
     assert!(alert::list_open(&mut world.read().await, &world.tenant, None).await.expect("read").is_empty());
 }
 

@@ -54,6 +54,11 @@ impl Mail {
         self.parts.iter().find(|part| part.kind == kind).map_or("", |part| &part.text)
     }
 
+    /// The HTML with slashes as slashes; templates escape them too.
+    pub(crate) fn html(&self) -> String {
+        self.part("text/html").replace("&#x2f;", "/")
+    }
+
     /// Everything that the parser found wrong.
     pub(crate) fn all_defects(&self) -> Vec<&String> {
         let of_headers = self.headers.iter().flat_map(|(_, _, defects)| defects);

@@ -323,9 +323,9 @@ mod tests {
 
     #[test]
     fn a_success_answers_what_a_failure_opened() {
-        let failed =
-            told("unwound", json!({ "because": { "code": "x", "sentence": "no", "hint": "h" } })).expect("told");
-        let done = told("published", json!({ "number": 2 })).expect("told");
+        let because = json!({ "code": "x", "sentence": "no", "hint": "h" });
+        let failed = told("rotation.unwound", json!({ "v": 1, "facts": { "because": because } })).expect("told");
+        let done = told("rotation.published", json!({ "v": 1, "facts": { "number": 2 } })).expect("told");
         assert_eq!(failed.message.thread, done.message.thread);
         assert!(!failed.is_answer && done.is_answer);
         assert!(failed.message.summary.ends_with(": no") && failed.message.asked == "h");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::rules::{ExpiryRules, Told, kind, read};
 use crate::{
-    clock::{from_micros, micros},
+    clock::micros,
     engine::{
         Engine,
         load::{Subject, load},
@@ -73,10 +73,11 @@ pub(crate) fn warning_of(subject: &Subject, now: DateTime<Utc>) -> Option<Warnin
     Some(next_warning(&Standing { now, begins_at, expires_at, ladder: &ladder, told, rotation }))
 }
 
+/// When the life that ends began, where keywheel knows it: of a value that it made, or whose life somebody gave. When
+/// a date was merely written down says nothing about that.
 fn begins_at(subject: &Subject, rules: &ExpiryRules) -> Option<DateTime<Utc>> {
-    let published = subject.current().and_then(|current| current.published_at);
-    let registered = (rules.registered_at > 0).then(|| from_micros(rules.registered_at));
-    published.or(registered)
+    let is_known = subject.secret.target.is_some() || rules.lasts.is_some();
+    subject.current().filter(|_| is_known).and_then(|current| current.published_at)
 }
 
 fn nature_of(secret: &Secret) -> Nature {

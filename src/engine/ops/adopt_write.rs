@@ -49,13 +49,8 @@ impl Asked {
             let lane = ground.target.id.as_str();
             agenda::insert(tx, secret.id.as_str(), self.tenant(), lane, Some(self.now)).await?;
         }
-        let number = secret.next_number;
         let current = self.write_version(tx, ground, looked, &mut secret, &mut written).await?;
-        let born_at = (secret.next_number > number).then_some(self.now);
-        written.extend(self.keep_expiry(tx, &before, &mut secret, &request.about, born_at).await?);
-        if before.expires_at != secret.expires_at && ground.schedule.is_none() {
-            written.extend(self.pull_plan_forward(tx, &secret).await?);
-        }
+        written.extend(self.date_adoption(tx, ground, &before, &mut secret, &request).await?);
         let next_due_at =
             self.write_schedule(tx, ground, &mut secret, current.as_ref(), &request, &mut written).await?;
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
@@ -83,6 +78,23 @@ impl Asked {
             occurrence,
             next_due_at: moment(next_due_at),
         })
+    }
+
+    /// Keeps what is decided about the expiry; a nearer one pulls the next rotation forward.
+    async fn date_adoption(
+        &self,
+        tx: &mut Tx,
+        ground: &Ground,
+        before: &Secret,
+        secret: &mut Secret,
+        request: &AdoptSecret,
+    ) -> Result<Vec<Written>, Trouble> {
+        let born_at = (secret.next_number > before.next_number).then_some(self.now);
+        let mut written = self.keep_expiry(tx, before, secret, &request.about, born_at).await?;
+        if before.expires_at != secret.expires_at && ground.schedule.is_none() {
+            written.extend(self.pull_plan_forward(tx, secret).await?);
+        }
+        Ok(written)
     }
 
     /// Reads again what was looked at, under the secret's lock, and refuses where it changed meanwhile.

@@ -218,7 +218,6 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::engine::ops::apply::Declared;
 
     #[test]

@@ -302,7 +302,7 @@ pub async fn test(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<Cha
     let summary = format!("a test of the channel `{name}`, asked for by {actor}");
     let mut message = engine.bare_message(Class::Test, "channel.test", &summary);
     message.thread = format!("test:{id}");
-    message.asked = "nothing: this message shows that the channel works".to_owned();
+    "nothing: this message shows that the channel works".clone_into(&mut message.asked);
     let outcome = attempt(channel, Ok(message)).await;
     Ok(match &outcome {
         Outcome::Delivered { answer } => {

@@ -50,7 +50,7 @@ impl Asked {
             actor: self.actor.clone(),
             reason: step.reason.to_owned(),
         };
-        self.engine.append_recorded(tx, &of, &step.recorded, step.written).await?;
+        self.engine.append_recorded(tx, &of, &step.recorded, step.written, None).await?;
         self.engine.list_rotation(tx, &of, &next, entry.started_at).await?;
         Ok(next)
     }

@@ -223,6 +223,8 @@ impl Asked {
                     let sentence = format!("the rotation `{id}` has ended, and nothing waits for another one");
                     return Err(conflict("rotation-ended", sentence, hint));
                 }
+                let facts = json!({ "v": 1, "occurrences": waiting });
+                self.tell(tx, &found, "rotation.hastened", facts, &wish.reason, Vec::new()).await?;
                 Self::granted(&entry, "another rotation begins at once")
             }
             _ => Self::granted(&entry, next_words(&journal.fold, crate::clock::micros(self.now))),

@@ -116,7 +116,7 @@ fn raw(name: &'static str, value: String) -> HeaderValue {
 /// The text with one kind of line end, and without what could end a line otherwise.
 fn lines_of(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace(['\r', '\0', '\u{b}', '\u{c}'], " ");
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let lines: Vec<&str> = text.lines().collect();
     let mut joined = lines.join("\n");
     joined.push('\n');
     joined

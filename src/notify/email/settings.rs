@@ -128,7 +128,7 @@ impl Settings {
             return Err(wrong("list_domain", "is not a domain", "write it like `example.org`"));
         }
         let prefix = self.subject_prefix.as_deref().unwrap_or_default();
-        if prefix.len() > LONGEST_PREFIX || line(prefix) != prefix.trim() {
+        if prefix.len() > LONGEST_PREFIX || prefix.contains(char::is_control) {
             return Err(wrong("subject_prefix", "is not a short text on one line", "write it like `[keywheel]`"));
         }
         self.check_login()?;

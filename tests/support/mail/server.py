@@ -130,7 +130,7 @@ async def main(security, login):
 
     def judge(server, session, envelope, mechanism, data):
         given = [data.login.decode(), data.password.decode()]
-        return AuthResult(success=given == login, handled=True)
+        return AuthResult(success=given == login, handled=False)
 
     options = {"tls_context": context, "require_starttls": True} if security == "starttls" else {}
     if login:

@@ -1,10 +1,11 @@
 //! Sessions of the admin: named, bounded, and with settings of the role or the database put aside.
 
 use keywheel_contract::{Failure, Redactor, Target};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     classify,
+    idle::{self, Idle, Waiting, Whose},
     job::{Credential, Job, Until},
     quote::literal,
     scram,
@@ -29,6 +30,7 @@ pub(crate) struct Facts {
 /// An admin's session at the target's first endpoint.
 pub(crate) struct Admin {
     session: Session,
+    born: Instant,
     until: Until,
     redactor: Redactor,
     pub(crate) role: String,
@@ -40,6 +42,28 @@ impl Admin {
     /// statements by the time that is left, and waits until the server has said that this is done.
     pub(crate) async fn open(job: &Job, target: &Target, name: &str, until: Until) -> Result<Self, Failure> {
         Self::open_in(&job.target.database, job, target, name, until).await
+    }
+
+    /// The same, over a session that waits, where there is one that answers.
+    pub(crate) async fn open_kept(
+        idle: &Idle,
+        job: &Job,
+        target: &Target,
+        name: &str,
+        until: Until,
+    ) -> Result<Self, Failure> {
+        let Some(whose) = idle.whose(job, target) else { return Self::open(job, target, name, until).await };
+        let role = target.admins.first().and_then(|admin| admin.text("username")).unwrap_or_default();
+        if let Some(Waiting { session, born }) = idle.take(whose) {
+            let redactor = Redactor::of(&target.admins, &["username"]);
+            let named = Self::named(session, role, name, until, redactor);
+            match timeout(job.target.connect_timeout.min(until.left()), named).await {
+                Ok(Ok(admin)) => return Ok(Self { born, ..admin }),
+                // Nothing was changed over it; a fresh login tells what is wrong.
+                Ok(Err(_)) | Err(_) => idle.forget(whose),
+            }
+        }
+        Self::open(job, target, name, until).await
     }
 
     /// The same in another database than the target's.
@@ -90,7 +114,7 @@ impl Admin {
             is_in_recovery: false,
             synchronous_commit: String::new(),
         };
-        let mut admin = Self { session, until, redactor, role: role.to_owned(), facts };
+        let mut admin = Self { session, born: Instant::now(), until, redactor, role: role.to_owned(), facts };
         let rows = admin.ask(&naming(name, until)).await?;
         let row = rows.last().ok_or_else(|| classify::odd_answer("the settings of a session"))?;
         admin.facts = facts_of(row).ok_or_else(|| classify::odd_answer("the settings of a session"))?;
@@ -124,6 +148,14 @@ impl Admin {
     pub(crate) async fn close(self) {
         let Self { session, until, .. } = self;
         let _ = timeout(until.left(), session.close()).await;
+    }
+
+    /// Takes the rotation's name off the session and lets it wait; ends it where the server does not say that it did.
+    pub(crate) async fn keep(mut self, idle: &Idle, whose: Whose) {
+        match self.ask(&format!("SET application_name = {}", literal(idle::NAME).as_str())).await {
+            Ok(_) => idle.keep(whose, Waiting { session: self.session, born: self.born }),
+            Err(_) => self.close().await,
+        }
     }
 
     async fn send(&mut self, sql: &str) -> Result<Vec<Row>, WireError> {

@@ -11,6 +11,8 @@ mod alternate;
 mod change;
 mod classify;
 mod control;
+mod fresh;
+mod idle;
 mod job;
 mod knock;
 mod md5;

@@ -1,5 +1,7 @@
 //! The trait's implementation: reads the settings, then hands over to one module per operation.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use keywheel_contract::{
     Applied, Cx, Declaration, Failure, Material, Observation, Origin, Overlap, Preflight, Prepared, Probing,
@@ -9,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     change::Change,
+    idle::Idle,
     job::{Credential, Job, Until},
     preflight, probe,
     settings::{Strategy, TargetSettings},
@@ -25,13 +28,21 @@ use super::{
 /// `username` and `password`; the identity is the role.
 ///
 /// A revert restores the password and not `VALID UNTIL`: an end that `apply` moved further stays there.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PostgresRotator;
+#[derive(Debug, Clone)]
+pub struct PostgresRotator {
+    idle: Arc<Idle>,
+}
 
 impl PostgresRotator {
-    /// Makes the rotator; it holds no state, and opens connections in its operations alone.
+    /// Makes the rotator. It keeps nothing but admin sessions that wait some seconds for the next change.
     pub fn new() -> Self {
-        Self
+        Self { idle: Arc::new(Idle::new()) }
+    }
+}
+
+impl Default for PostgresRotator {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -77,7 +88,9 @@ impl Rotator for PostgresRotator {
 
     async fn apply(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<Applied, Failure> {
         let job = Job::read(&target.settings, &work.settings)?;
-        Change { cx, job: &job, target, work, until: Until::after(cx.deadline) }.apply(candidate).await
+        Change { cx, idle: &self.idle, job: &job, target, work, until: Until::after(cx.deadline) }
+            .apply(candidate)
+            .await
     }
 
     async fn verify(
@@ -111,7 +124,9 @@ impl Rotator for PostgresRotator {
 
     async fn revert(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<(), Failure> {
         let job = Job::read(&target.settings, &work.settings)?;
-        Change { cx, job: &job, target, work, until: Until::after(cx.deadline) }.revert(candidate).await
+        Change { cx, idle: &self.idle, job: &job, target, work, until: Until::after(cx.deadline) }
+            .revert(candidate)
+            .await
     }
 
     async fn retire(
@@ -123,6 +138,8 @@ impl Rotator for PostgresRotator {
         live: &Material,
     ) -> Result<(), Failure> {
         let job = Job::read(&target.settings, &work.settings)?;
-        Change { cx, job: &job, target, work, until: Until::after(cx.deadline) }.retire(old, live).await
+        Change { cx, idle: &self.idle, job: &job, target, work, until: Until::after(cx.deadline) }
+            .retire(old, live)
+            .await
     }
 }

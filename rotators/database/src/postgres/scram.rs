@@ -5,6 +5,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::{digest, hmac, pbkdf2};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::fresh;
+
 /// The rounds of a server that cannot be told otherwise (before 16).
 pub(crate) const DEFAULT_ROUNDS: u32 = 4096;
 
@@ -31,8 +33,29 @@ pub(crate) fn keys(password: &str, salt: &[u8], rounds: u32) -> Keys {
 }
 
 /// Derives the keys on a thread for blocking work. The error says that the thread was lost.
-pub(crate) async fn keys_aside(password: Zeroizing<String>, salt: Vec<u8>, rounds: u32) -> Result<Keys, String> {
+async fn keys_aside(password: Zeroizing<String>, salt: Vec<u8>, rounds: u32) -> Result<Keys, String> {
     tokio::task::spawn_blocking(move || keys(&password, &salt, rounds)).await.map_err(|e| e.to_string())
+}
+
+/// The keys for a login: those that a verifier was just made with, or derived anew.
+pub(crate) async fn keys_to_log_in(password: Zeroizing<String>, salt: Vec<u8>, rounds: u32) -> Result<Keys, String> {
+    match fresh::take(fresh::mark(&password, &salt, rounds)) {
+        Some(keys) => Ok(keys),
+        None => keys_aside(password, salt, rounds).await,
+    }
+}
+
+/// Makes a verifier; the login that verifies it finds the keys.
+pub(crate) async fn make_verifier(
+    password: Zeroizing<String>,
+    salt: &[u8],
+    rounds: u32,
+) -> Result<Zeroizing<String>, String> {
+    let mark = fresh::mark(&password, salt, rounds);
+    let keys = keys_aside(password, salt.to_vec(), rounds).await?;
+    let verifier = keys.verifier(salt, rounds);
+    fresh::keep(mark, keys);
+    Ok(verifier)
 }
 
 impl Keys {

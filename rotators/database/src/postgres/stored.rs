@@ -33,11 +33,10 @@ pub(crate) async fn stored_form(
             let mut salt = [0; 16];
             random.fill(&mut salt);
             let password = Zeroizing::new(credential.password.to_owned());
-            let keys = scram::keys_aside(password, salt.to_vec(), facts.rounds).await.map_err(|cause| {
+            scram::make_verifier(password, &salt, facts.rounds).await.map_err(|cause| {
                 let sentence = format!("the verifier was not computed: {cause}");
                 Failure::transient("postgres-verifier-lost", sentence, "nothing to do: it is tried again")
-            })?;
-            Ok(keys.verifier(&salt, facts.rounds))
+            })
         }
     }
 }

@@ -92,7 +92,7 @@ impl<'a> Exchange<'a> {
         let text = std::str::from_utf8(body).map_err(|_| WireError::protocol("SCRAM text that is not UTF-8"))?;
         let challenge = Challenge::read(text, nonce)?;
         let password = Zeroizing::new(self.who.password.to_owned());
-        let keys = scram::keys_aside(password, challenge.salt, challenge.rounds).await;
+        let keys = scram::keys_to_log_in(password, challenge.salt, challenge.rounds).await;
         let keys = keys.map_err(|cause| WireError::silent("computing the proof", cause))?;
         // `biws` is `n,,` in base 64: no channel binding.
         let bare = format!("c=biws,r={}", challenge.nonce);

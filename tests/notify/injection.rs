@@ -106,6 +106,10 @@ fn judge(field: &str, hostile: &str, mail: &Mail) {
             (*byte == b'\n' && raw[index - 1] == b'\r') || (*byte == b'\r' && raw.get(index + 1) == Some(&b'\n'));
         assert!(*byte != 0 && byte.is_ascii() && (is_line_end || !matches!(byte, b'\r' | b'\n')), "{at}: byte {byte}");
     }
+    let is_command = |letter: char| (letter.is_control() && !matches!(letter, '\r' | '\n')) || letter == '\u{202e}';
+    for part in &mail.parts {
+        assert!(!part.text.contains(is_command), "{at}: {:?}", part.text);
+    }
     let html = mail.part("text/html").to_lowercase();
     for markup in
         ["<script", "<img", "<svg", "<a href=\"https://evil", "<!--", " onload=alert(1)>", "href=\"javascript:"]

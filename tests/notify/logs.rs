@@ -70,7 +70,10 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 async fn a_syslog_message_is_one_counted_frame_of_rfc_5424() -> Result<()> {
     let mut message = warning();
     message.owner = r#"a "quoted" \ name] x="y"#.to_owned();
-    let (header, parameters, text) = taken_apart(&told("syslog", &message).await?)?;
+    message.detail.push(("a\r\n<13>1 - - - - - -".to_owned(), "b\nc\0d".to_owned()));
+    let frame = told("syslog", &message).await?;
+    assert!(!frame.contains(char::is_control), "{frame:?}");
+    let (header, parameters, text) = taken_apart(&frame)?;
     assert_eq!(header, ["<108>1", "2027-02-15T12:00:00.000Z", "wheel.test", "keywheel", "-", "expiry.warning"]);
     let parameter = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(parameter("owner"), Some(message.owner.as_str()));

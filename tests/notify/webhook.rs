@@ -213,7 +213,7 @@ mod proofs {
             (Say::status(401), "refused http-401"),
             (Say::status(404), "refused http-404"),
             (Say::status(410), "gone http-gone"),
-            (redirect("http://169.254.169.254/latest/meta-data"), "refused http-redirect"),
+            (redirect("http://127.0.0.1:1/latest/meta-data"), "refused http-redirect"),
             (redirect("/elsewhere"), "refused http-redirect"),
             (Say::with(307, "location: http://127.0.0.1:1/\r\n", ""), "refused http-redirect"),
             (Say::status(204), "delivered"),

@@ -221,7 +221,7 @@ fn kind_of_six(address: Ipv6Addr) -> Kind {
         [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Loopback,
         [0xff00..=0xffff, ..] => Kind::Never("it is a multicast address"),
         [0xfe80..=0xfebf, ..] => Kind::Special("it is link-local"),
-        [0xfec0..=0xfeff, ..] | [0xfc00..=0xfdff, ..] => Kind::Own("it is private"),
+        [0xfec0..=0xfeff | 0xfc00..=0xfdff, ..] => Kind::Own("it is private"),
         [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => Kind::Special("it tunnels IPv4 (ISATAP)"),
         [0x2001, 0, ..] => Kind::Special("it tunnels IPv4 (Teredo)"),
         [0x2002, ..] => Kind::Special("it tunnels IPv4 (6to4)"),

@@ -61,10 +61,10 @@ impl Answer {
         let mut told = format!("{} {reason}", self.status.as_u16()).trim().to_owned();
         let body = cut(&line(&self.body), EXCERPT);
         if !body.is_empty() {
-            told.push_str(&format!(", `{body}`"));
+            told.extend([", `", &body, "`"]);
         }
         if let Some(note) = self.note {
-            told.push_str(&format!(" ({note})"));
+            told.extend([" (", note, ")"]);
         }
         told
     }

@@ -99,7 +99,8 @@ fn extension(message: &Message) -> String {
     ];
     let is_told = |at: usize| {
         let (name, value) = pairs[at];
-        !value.is_empty() && !(name.ends_with("Label") && pairs[at + 1].1.is_empty())
+        let is_label_of_nothing = name.ends_with("Label") && pairs[at + 1].1.is_empty();
+        !value.is_empty() && !is_label_of_nothing
     };
     let told =
         (0..pairs.len()).filter(|at| is_told(*at)).map(|at| format!("{}={}", pairs[at].0, in_extension(pairs[at].1)));

@@ -62,6 +62,7 @@ pub fn check(kind: &str, settings: &Value) -> Result<Checked, NotifyError> {
 }
 
 /// Opens a channel. Nothing is connected yet; connections are kept between sends and end with the channel.
+#[expect(clippy::needless_pass_by_value, reason = "who opens a channel parts with the credentials")]
 pub fn open(
     kind: &str,
     settings: &Value,

@@ -33,7 +33,7 @@ const MOST_KEPT: usize = 2 << 10;
 /// The longest that a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection stays open without use.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// What a client is opened with.
 pub(super) struct Opening<'a> {

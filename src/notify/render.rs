@@ -133,7 +133,7 @@ fn environment() -> Environment<'static> {
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).build();
     environment.set_syntax(syntax.expect("the usual delimiters"));
     environment
-        .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
+        .set_auto_escape_callback(|name| if name == Part::Html.name() { AutoEscape::Html } else { AutoEscape::None });
     environment.add_test("defined", tests::is_defined);
     environment.add_filter("upper", filters::upper);
     environment.add_filter("lower", filters::lower);

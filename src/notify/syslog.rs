@@ -230,6 +230,16 @@ fn parameter(text: &str) -> String {
     cut(text, 500).replace('\\', r"\\").replace('"', "\\\"").replace(']', r"\]")
 }
 
+/// Everything worth reading, on one line.
+fn told(message: &Message) -> String {
+    let asked = [("keywheel does", &message.will_do), ("asked of you", &message.asked)];
+    let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+    let asked = asked.map(|(label, value)| format!("{label}: {value}"));
+    let detail = message.detail.iter().map(|(label, value)| format!("{label}: {value}"));
+    let all = std::iter::once(view::heading(message)).chain(asked).chain(detail);
+    all.chain(message.items.iter().map(view::item)).collect::<Vec<_>>().join(" | ")
+}
+
 struct Syslog {
     collector: Collector,
 }
@@ -241,18 +251,7 @@ impl Channel for Syslog {
 
     fn send<'a>(&'a self, message: &'a Message, deadline: Duration) -> Sending<'a> {
         Box::pin(async move {
-            let mut text = view::heading(message);
-            for (label, value) in [("keywheel does", &message.will_do), ("asked of you", &message.asked)] {
-                if !value.is_empty() {
-                    text.push_str(&format!(" | {label}: {value}"));
-                }
-            }
-            for (label, value) in &message.detail {
-                text.push_str(&format!(" | {label}: {value}"));
-            }
-            for item in &message.items {
-                text.push_str(&format!(" | {}", view::item(item)));
-            }
+            let text = told(message);
             self.collector.tell(message, &text, deadline).await
         })
     }

@@ -70,7 +70,8 @@ pub(super) fn digest(parts: &[&str]) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
-    context.finish().as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    let nibbles = context.finish().as_ref()[..12].iter().flat_map(|byte| [byte >> 4, byte & 15]).collect::<Vec<u8>>();
+    nibbles.into_iter().filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
 }
 
 #[cfg(test)]

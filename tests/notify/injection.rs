@@ -48,20 +48,20 @@ type Put = fn(&mut Message, &str);
 
 /// Every field that holds a text.
 const FIELDS: &[(&str, Put)] = &[
-    ("id", |m, t| m.id = t.to_owned()),
-    ("event_id", |m, t| m.event_id = t.to_owned()),
-    ("kind", |m, t| m.kind = t.to_owned()),
-    ("thread", |m, t| m.thread = t.to_owned()),
-    ("tenant", |m, t| m.tenant = t.to_owned()),
-    ("subject", |m, t| m.subject = t.to_owned()),
-    ("owner", |m, t| m.owner = t.to_owned()),
+    ("id", |m, t| t.clone_into(&mut m.id)),
+    ("event_id", |m, t| t.clone_into(&mut m.event_id)),
+    ("kind", |m, t| t.clone_into(&mut m.kind)),
+    ("thread", |m, t| t.clone_into(&mut m.thread)),
+    ("tenant", |m, t| t.clone_into(&mut m.tenant)),
+    ("subject", |m, t| t.clone_into(&mut m.subject)),
+    ("owner", |m, t| t.clone_into(&mut m.owner)),
     ("tags key", |m, t| m.tags = [(t.to_owned(), "v".to_owned())].into()),
     ("tags value", |m, t| m.tags = [("k".to_owned(), t.to_owned())].into()),
-    ("summary", |m, t| m.summary = t.to_owned()),
+    ("summary", |m, t| t.clone_into(&mut m.summary)),
     ("detail label", |m, t| m.detail = vec![(t.to_owned(), "v".to_owned())]),
     ("detail value", |m, t| m.detail = vec![("l".to_owned(), t.to_owned())]),
-    ("will_do", |m, t| m.will_do = t.to_owned()),
-    ("asked", |m, t| m.asked = t.to_owned()),
+    ("will_do", |m, t| t.clone_into(&mut m.will_do)),
+    ("asked", |m, t| t.clone_into(&mut m.asked)),
     ("link", |m, t| m.link = Some(t.to_owned())),
     ("link's end", |m, t| m.link = Some(format!("https://keywheel.example/{t}"))),
     ("item name", |m, t| t.clone_into(&mut m.items[0].name)),
@@ -105,6 +105,10 @@ fn judge(field: &str, hostile: &str, mail: &Mail) {
         let is_line_end =
             (*byte == b'\n' && raw[index - 1] == b'\r') || (*byte == b'\r' && raw.get(index + 1) == Some(&b'\n'));
         assert!(*byte != 0 && byte.is_ascii() && (is_line_end || !matches!(byte, b'\r' | b'\n')), "{at}: byte {byte}");
+    }
+    let is_command = |letter: char| (letter.is_control() && !matches!(letter, '\r' | '\n')) || letter == '\u{202e}';
+    for part in &mail.parts {
+        assert!(!part.text.contains(is_command), "{at}: {:?}", part.text);
     }
     let html = mail.part("text/html").to_lowercase();
     for markup in

@@ -34,7 +34,9 @@ async fn told(kind: &str, message: &Message) -> Result<String> {
 }
 
 /// Header fields, parameters and text of a frame.
-fn taken_apart(frame: &str) -> Result<(Vec<String>, Vec<(String, String)>, String)> {
+type Parts = (Vec<String>, Vec<(String, String)>, String);
+
+fn taken_apart(frame: &str) -> Result<Parts> {
     let (length, line) = frame.split_once(' ').context("a length")?;
     assert_eq!(length.parse::<usize>()?, line.len(), "octets are counted");
     let (head, mut rest) = line.split_once(" [").context("structured data")?;
@@ -68,7 +70,10 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 async fn a_syslog_message_is_one_counted_frame_of_rfc_5424() -> Result<()> {
     let mut message = warning();
     message.owner = r#"a "quoted" \ name] x="y"#.to_owned();
-    let (header, parameters, text) = taken_apart(&told("syslog", &message).await?)?;
+    message.detail.push(("a\r\n<13>1 - - - - - -".to_owned(), "b\nc\0d".to_owned()));
+    let frame = told("syslog", &message).await?;
+    assert!(!frame.contains(char::is_control), "{frame:?}");
+    let (header, parameters, text) = taken_apart(&frame)?;
     assert_eq!(header, ["<108>1", "2027-02-15T12:00:00.000Z", "wheel.test", "keywheel", "-", "expiry.warning"]);
     let parameter = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(parameter("owner"), Some(message.owner.as_str()));
@@ -108,7 +113,8 @@ async fn logs_travel_encrypted_unless_it_is_said_otherwise() -> Result<()> {
     let certified = certified().await?;
     for kind in ["syslog", "cef"] {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let settings = |ca: &Value| json!({ "host": "127.0.0.1", "port": listener.local_addr().map(|a| a.port()).unwrap_or(1), "tls": true, "ca_pem": ca });
+        let port = listener.local_addr()?.port();
+        let settings = |ca: &Value| json!({ "host": "127.0.0.1", "port": port, "tls": true, "ca_pem": ca });
         let trusting = channel(kind, &settings(&json!(certified.ca)), Credentials::none())?;
         let distrusting = channel(kind, &settings(&Value::Null), Credentials::none())?;
         let tls = acceptor(&certified)?;
@@ -137,7 +143,7 @@ async fn a_collector_that_breaks_off_may_have_read_nothing() -> Result<()> {
         let stream = listener.accept().await?.0;
         // Unread bytes make the kernel answer the close with a reset.
         let mut byte = [0];
-        (&stream).readable().await?;
+        stream.readable().await?;
         let _ = stream.try_read(&mut byte)?;
         drop(stream);
         let mut quiet = listener.accept().await?.0;

@@ -41,14 +41,13 @@ fn examples() -> Vec<(&'static str, Message)> {
         (String::new(), String::new(), "Rotations wait until there is room.".to_owned());
     let mut resolved = warning();
     (resolved.state, resolved.severity) = (State::Resolved, Severity::Info);
-    resolved.summary = "billing/db was rotated and version 4 is verified".to_owned();
+    "billing/db was rotated and version 4 is verified".clone_into(&mut resolved.summary);
     (resolved.asked, resolved.will_do) = (String::new(), String::new());
     let mut last = warning();
     (last.severity, last.expires_at) = (Severity::Critical, Some(time("2027-02-16T10:00:00Z")));
-    last.summary = "billing/db expires in 22 hours and its rotation is overdue".to_owned();
-    last.subject =
-        "billing/a-very-long-name-without-any-blank-in-it-that-has-to-break-somewhere/in-the-middle-of-the-line/db"
-            .to_owned();
+    "billing/db expires in 22 hours and its rotation is overdue".clone_into(&mut last.summary);
+    "billing/a-very-long-name-without-any-blank-in-it-that-has-to-break-somewhere/in-the-middle-of-the-line/db"
+        .clone_into(&mut last.subject);
     let alive = told(Class::Heartbeat, "heartbeat", Severity::Info, "keywheel is alive", "");
     let test = told(Class::Test, "channel.test", Severity::Info, "This is a test of the channel mail", "");
     vec![

@@ -126,10 +126,10 @@ impl Relay {
     /// yet, so beginning again is safe.
     async fn begun(&self, sender: &Address) -> Result<AsyncSmtpConnection, Outcome> {
         let mail = || Mail::new(Some(sender.clone()), Vec::new());
-        if let Some(mut kept) = self.take() {
-            if kept.command(mail()).await.is_ok() {
-                return Ok(kept);
-            }
+        if let Some(mut kept) = self.take()
+            && kept.command(mail()).await.is_ok()
+        {
+            return Ok(kept);
         }
         let mut fresh = self.connected().await?;
         fresh.command(mail()).await.map_err(|error| self.refusal("MAIL", &error))?;

@@ -15,3 +15,4 @@ mod schedule;
 mod store;
 mod support;
 mod surface;
+mod told;

@@ -29,8 +29,13 @@ pub(super) fn facts(message: &Message) -> Vec<(String, String)> {
     add("Owner", message.owner.clone());
     add("Tenant", message.tenant.clone());
     add("Tags", tags(message));
-    facts.extend(message.detail.iter().cloned());
+    facts.extend(message.detail.iter().map(|(label, value)| (capitalised(label), value.clone())));
     facts
+}
+
+fn capitalised(label: &str) -> String {
+    let mut rest = label.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// The tags in one text.

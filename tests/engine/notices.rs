@@ -44,14 +44,22 @@ fn options() -> Options {
     }
 }
 
-struct Told {
-    still: Still,
-    receiver: Receiver,
+/// A world with the channel `hook` to a receiver.
+pub(crate) struct Told {
+    pub(crate) still: Still,
+    pub(crate) receiver: Receiver,
 }
 
 impl Told {
-    async fn new() -> Self {
-        let mut still = Still::at(begin(), options()).await;
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other options.
+    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = options();
+        change(&mut options);
+        let mut still = Still::at(begin(), options).await;
         let receiver = Receiver::start().await.expect("a receiver");
         still.world.start();
         let told = Self { still, receiver };
@@ -59,7 +67,7 @@ impl Told {
         told
     }
 
-    async fn channel(&self, name: &str, url: &str) {
+    pub(crate) async fn channel(&self, name: &str, url: &str) {
         let request = PutChannel {
             kind: "webhook".to_owned(),
             settings: json!({ "url": url }),
@@ -70,38 +78,39 @@ impl Told {
         channels::put(&self.still.world.engine, &actor(), name, request).await.expect("a channel");
     }
 
-    async fn track(&self, name: &str, days: i64) {
-        let about = About {
-            expires_at: Some((self.still.world.engine.now() + TimeDelta::days(days)).to_rfc3339()),
-            owner: Some("web".to_owned()),
-            ..About::default()
-        };
+    pub(crate) async fn track(&self, name: &str, days: i64) {
+        self.track_until(name, self.still.world.engine.now() + TimeDelta::days(days)).await;
+    }
+
+    pub(crate) async fn track_until(&self, name: &str, expires_at: DateTime<Utc>) {
+        let about =
+            About { expires_at: Some(expires_at.to_rfc3339()), owner: Some("web".to_owned()), ..About::default() };
         let request = Track { about, reason: String::new() };
         tracked::put(&self.still.world.engine, &actor(), name, request).await.expect("tracked");
     }
 
-    async fn route(&self, name: &str, rules: RouteRules) {
+    pub(crate) async fn route(&self, name: &str, rules: RouteRules) {
         routes::put(&self.still.world.engine, &actor(), name, rules).await.expect("a route");
     }
 
-    async fn pass_days(&self, days: i64) {
+    pub(crate) async fn pass_days(&self, days: i64) {
         let until = self.still.world.engine.now() + TimeDelta::days(days);
         self.still.pass(until).await;
         self.still.quiet().await;
     }
 
-    async fn notices(&self) -> Vec<NoticeView> {
+    pub(crate) async fn notices(&self) -> Vec<NoticeView> {
         let all = ListNotices { limit: Some(1000), ..ListNotices::default() };
         notices::list(&self.still.world.engine, &actor(), &all).await.expect("listed")
     }
 
     /// Kinds and subjects of what the receiver got, in order.
-    fn got(&self) -> Vec<String> {
+    pub(crate) fn got(&self) -> Vec<String> {
         self.receiver.got().iter().map(|got| format!("{} {}", got.kind(), got.subject())).collect()
     }
 }
 
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor::daemon()
 }
 

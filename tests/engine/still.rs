@@ -26,22 +26,22 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const A_LITTLE: Duration = Duration::from_millis(100);
 
 /// The world and its clock.
-pub(super) struct Still {
-    pub(super) world: World,
-    pub(super) clock: Arc<ManualClock>,
+pub(crate) struct Still {
+    pub(crate) world: World,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 /// Drift checks off, and no limit that real time would need.
-pub(super) fn calm() -> Options {
+pub(crate) fn calm() -> Options {
     Options { probe_every: None, tasks: 32, ..Options::default() }
 }
 
 impl Still {
-    pub(super) async fn at(begin: DateTime<Utc>, options: Options) -> Self {
+    pub(crate) async fn at(begin: DateTime<Utc>, options: Options) -> Self {
         Self::with(begin, options, FakeTarget::new(), |fake| Arc::new(FakeRotator { target: fake })).await
     }
 
-    pub(super) async fn with(
+    pub(crate) async fn with(
         begin: DateTime<Utc>,
         options: Options,
         fake: FakeTarget,
@@ -53,7 +53,7 @@ impl Still {
     }
 
     /// Waits until nothing is due and nobody holds a claim.
-    pub(super) async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         let quiet = eventually(PATIENCE, "nothing is due and no claim is held", async || self.look().await).await;
         quiet.expect("the engine does what is due");
     }
@@ -69,7 +69,7 @@ impl Still {
     }
 
     /// The next due time of anything.
-    pub(super) async fn next_due(&self) -> Option<DateTime<Utc>> {
+    pub(crate) async fn next_due(&self) -> Option<DateTime<Utc>> {
         let engine = &self.world.engine;
         let mut tx = engine.store.read().await.expect("a connection");
         let mut earliest = None;
@@ -81,14 +81,14 @@ impl Still {
     }
 
     /// Lets time pass up to a moment, at once.
-    pub(super) fn jump(&self, to: DateTime<Utc>) {
+    pub(crate) fn jump(&self, to: DateTime<Utc>) {
         let by = u64::try_from(micros(to) - micros(self.clock.now())).unwrap_or(0);
         self.clock.advance(Duration::from_micros(by));
         self.world.engine.wake();
     }
 
     /// Lets time pass from due time to due time, up to a moment; answers at how many of them something was done.
-    pub(super) async fn pass(&self, until: DateTime<Utc>) -> u64 {
+    pub(crate) async fn pass(&self, until: DateTime<Utc>) -> u64 {
         let mut stops = 0;
         loop {
             self.quiet().await;
@@ -104,7 +104,7 @@ impl Still {
 
     /// Lets time go on until `is_done`: to the next due time where nothing is under way, else by a second, for calls
     /// that are cut off at their deadline.
-    pub(super) async fn push(&self, mut is_done: impl AsyncFnMut() -> bool) {
+    pub(crate) async fn push(&self, mut is_done: impl AsyncFnMut() -> bool) {
         let mut pushes = 0;
         loop {
             let quiet = eventually(A_LITTLE, "nothing is due and no claim is held", async || self.look().await).await;

@@ -14,7 +14,7 @@ use axum::{
     routing::post,
 };
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 /// One delivery.
 #[derive(Debug, Clone)]
@@ -47,13 +47,14 @@ struct Kept {
 pub(crate) struct Receiver {
     url: String,
     kept: Arc<Mutex<Kept>>,
+    held: Arc<watch::Sender<bool>>,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let receiver =
-            Self { url: format!("http://{}/hook", listener.local_addr()?), kept: Arc::new(Mutex::default()) };
+        let url = format!("http://{}/hook", listener.local_addr()?);
+        let receiver = Self { url, kept: Arc::default(), held: Arc::new(watch::Sender::new(false)) };
         let routes = Router::new().route("/hook", post(take)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Ok(receiver)
@@ -78,17 +79,30 @@ impl Receiver {
         self.kept().always = answer;
     }
 
+    /// Keeps what comes and withholds the answer, until this is ended.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.held.send_replace(is_held);
+    }
+
+    /// Keeps what is to be answered with success; says the status.
+    fn keep(&self, headers: &HeaderMap, body: &Bytes) -> u16 {
+        let mut kept = self.kept();
+        let answer = kept.answers.pop_front().or(kept.always).unwrap_or(204);
+        if (200..300).contains(&answer) {
+            let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+            kept.got.push(Got { id, body: serde_json::from_slice(body).unwrap_or_default() });
+        }
+        answer
+    }
+
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let mut kept = receiver.kept();
-    let answer = kept.answers.pop_front().or(kept.always).unwrap_or(204);
-    if (200..300).contains(&answer) {
-        let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-        kept.got.push(Got { id, body: serde_json::from_slice(&body).unwrap_or_default() });
-    }
+    let answer = receiver.keep(&headers, &body);
+    // The sender lives in the receiver, which is at hand.
+    let _ = receiver.held.subscribe().wait_for(|is_held| !is_held).await;
     StatusCode::from_u16(answer).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

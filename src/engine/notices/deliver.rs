@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     channels::ATTEMPT,
-    outcome::{self, After, FAILING_FROM},
+    outcome::{self, After, BREAKS_FROM, FAILING_FROM},
     rules::{ChannelRules, read},
 };
 use crate::{
@@ -34,6 +34,9 @@ use crate::{
 
 /// How long a send waits for an older one of its matter.
 const BEHIND: TimeDelta = TimeDelta::seconds(2);
+
+/// How long a send waits while another one tries whether a failing channel works again.
+const HALF_OPEN: TimeDelta = TimeDelta::seconds(20);
 
 /// A send with all that belongs to it.
 #[derive(Clone)]
@@ -104,6 +107,13 @@ impl Engine {
         if let Some(older) = behind.first().filter(|older| older.id < send.id) {
             return Ok(Found::Later(older.next_at.unwrap_or(now).max(now) + BEHIND));
         }
+        if health.failures >= BREAKS_FROM {
+            // One tries whether the channel works again. The others wait untried, so that they can become a digest.
+            let first = send::find_first_due(&mut tx, tenant, &send.channel, now).await?;
+            if first.is_some_and(|first| first != send.id) {
+                return Ok(Found::Later(now + HALF_OPEN));
+            }
+        }
         Ok(Found::Ready(Box::new(Sending { send, notice, document, rules, health })))
     }
 
@@ -133,12 +143,19 @@ impl Engine {
         sending: Sending,
         outcome: Outcome,
     ) -> Result<(), RunError> {
-        let after = outcome::after(&sending.send, &sending.health, &outcome, self.now(), self.draw());
+        let mut after = outcome::after(&sending.send, &sending.health, &outcome, self.now(), self.draw());
         let (engine, claim) = (Arc::clone(self), claim.clone());
         let because = outcome.because().cloned();
         self.write(move |tx| {
             Box::pin(async move {
                 agenda::hold(tx, &claim.subject, claim.fence).await?;
+                if because.is_some()
+                    && let Some(ended) = send::find(tx, &claim.tenant, &after.send.id).await?
+                    && ended.ended_at.is_some()
+                {
+                    // A later notice of its matter, or a digest, took its place during the attempt.
+                    after.send = ended;
+                }
                 send::update(tx, &claim.tenant, &after.send).await?;
                 if after.health != sending.health {
                     send::put_health(tx, &after.send.channel, &after.health).await?;

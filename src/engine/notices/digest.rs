@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::{
     deliver::{Sending, message_of},
+    dispatch::GATHER,
+    outcome::BREAKS_FROM,
     rules::{RouteRules, kind, rank, read},
 };
 use crate::{
@@ -33,7 +35,9 @@ impl Engine {
     /// Joins a first try with the others that wait for the same channel, if they are many. Answers what is to be tried:
     /// itself, or none where it is told in a digest.
     pub(super) async fn gather(self: &Arc<Self>, claim: &Claim, sending: Sending) -> Result<Option<Sending>, RunError> {
-        let may_join = sending.send.attempts == 0 && sending.notice.class == Class::Expiry.word();
+        // What tries whether a failing channel works again goes alone: those that wait become one digest afterwards.
+        let is_well = sending.health.failures < BREAKS_FROM;
+        let may_join = is_well && sending.send.attempts == 0 && sending.notice.class == Class::Expiry.word();
         if !may_join || sending.notice.state != State::Open.word() {
             return Ok(Some(sending));
         }
@@ -60,7 +64,10 @@ impl Engine {
     /// Writes a digest of what was not tried yet; answers whether there was enough.
     async fn make_digest(&self, tx: &mut Tx, claim: &Claim, open: Vec<Send>) -> Result<bool, RunError> {
         let mut parts = Vec::new();
-        for send in open.into_iter().filter(|send| send.attempts == 0) {
+        // What waits for the end of quiet hours goes on waiting.
+        let soon = self.now() + GATHER;
+        let is_soon = |send: &Send| send.attempts == 0 && send.next_at.is_none_or(|at| at <= soon);
+        for send in open.into_iter().filter(is_soon) {
             let found = notice::find(tx, &claim.tenant, &send.notice).await?;
             let is_part = |notice: &Notice| notice.class == Class::Expiry.word() && notice.state == State::Open.word();
             if let Some(notice) = found.filter(is_part) {
@@ -161,7 +168,17 @@ fn digest_of(mut messages: Vec<Message>, event: &EventId, now: chrono::DateTime<
         link,
         items: messages
             .into_iter()
-            .map(|message| Item { name: message.subject, sentence: message.summary, expires_at: message.expires_at })
+            .map(|message| Item { sentence: line_of(&message), name: message.subject, expires_at: message.expires_at })
             .collect(),
+    }
+}
+
+/// What a digest says beside a name and a date: the summary without either.
+fn line_of(message: &Message) -> String {
+    let summary = message.summary.as_str();
+    let rest = summary.strip_prefix(&format!("`{}` ", message.subject)).unwrap_or(summary);
+    match rest.rsplit_once(" at ") {
+        Some((what, _)) if message.expires_at.is_some() => what.trim_end_matches(',').to_owned(),
+        _ => rest.to_owned(),
     }
 }

@@ -37,7 +37,7 @@ const BATCH: i64 = 128;
 const POLL: Duration = Duration::from_secs(5);
 
 /// How long a warning waits for others of its kind, to become a digest with them.
-const GATHER: TimeDelta = TimeDelta::seconds(3);
+pub(super) const GATHER: TimeDelta = TimeDelta::seconds(3);
 
 /// The most documents of a kind that are looked at.
 const MOST: i64 = 1_000;

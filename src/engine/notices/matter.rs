@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
@@ -153,7 +153,7 @@ fn rotation(event: &Event, about: &About) -> Option<Words> {
 fn warned(event: &Event, about: &About) -> Words {
     let name = &about.name;
     let expires_at = event.facts["expires_at"].as_i64().map(from_micros);
-    let when = expires_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
+    let when = expires_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
     let is_over = event.facts["rung"].as_i64() == Some(0);
     let is_last = event.facts["is_last"].as_bool().unwrap_or(false);
     let left = text(event, "left");

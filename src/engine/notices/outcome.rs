@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const FAILING_FROM: i64 = 3;
 
 /// Failures in a row after which a channel's breaker opens, and the longest pause that it makes, in seconds.
-const BREAKS_FROM: i64 = 5;
+pub(super) const BREAKS_FROM: i64 = 5;
 const LONGEST_PAUSE: i64 = 15 * 60;
 
 /// The most characters of an answer that are kept.

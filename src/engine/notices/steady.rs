@@ -14,22 +14,31 @@ use crate::{
 };
 
 impl Engine {
-    /// What the clock showed before a step that nobody has confirmed; none while it is believed.
+    /// What the clock showed before a step that nobody has confirmed; none while it is believed. It is judged by the
+    /// clock as it is now: a read that comes before the loop's next look is not refused because of a step.
     pub(crate) fn held_since(&self) -> Option<DateTime<Utc>> {
-        self.steady.lock().unwrap_or_else(PoisonError::into_inner).held_since()
+        let mut steady = *self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        steady.observe(self.observation());
+        steady.held_since()
+    }
+
+    fn observation(&self) -> Observation {
+        Observation { wall_at: self.now(), boot: self.clock.boot() }
     }
 
     /// Believes the clock as it is; answers whether it was not.
     pub(crate) fn confirm_clock(&self) -> bool {
-        let was_held = self.steady.lock().unwrap_or_else(PoisonError::into_inner).confirm();
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        steady.observe(self.observation());
+        let was_held = steady.confirm();
+        drop(steady);
         self.wake();
         was_held
     }
 
     /// Looks at the clock; a step forward is told.
     pub(in crate::engine) async fn watch_clock(&self) {
-        let seen = Observation { wall_at: self.now(), boot: self.clock.boot() };
-        let observed = self.steady.lock().unwrap_or_else(PoisonError::into_inner).observe(seen);
+        let observed = self.steady.lock().unwrap_or_else(PoisonError::into_inner).observe(self.observation());
         if !matches!(observed, Observed::Held { .. }) {
             return;
         }

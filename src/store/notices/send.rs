@@ -184,6 +184,30 @@ pub async fn list_open(
     rows.into_iter().map(Row::into_send).collect()
 }
 
+/// The oldest send of a channel that is due and waits for no older one of its thread.
+pub async fn find_first_due(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    channel: &DocumentId,
+    now: DateTime<Utc>,
+) -> Result<Option<SendId>, StoreError> {
+    let found: Option<String> = on!(tx, "find the first due send of a channel", |conn| {
+        sqlx::query_scalar(
+            "SELECT id FROM send WHERE channel_id = $1 AND tenant_id = $2 AND ended_at IS NULL AND next_at <= $3
+                 AND NOT EXISTS (SELECT 1 FROM send AS older WHERE older.channel_id = send.channel_id
+                     AND older.thread = send.thread AND older.ended_at IS NULL AND older.id < send.id)
+             ORDER BY id LIMIT 1",
+        )
+        .bind(channel.as_str())
+        .bind(tenant.as_str())
+        .bind(micros(now))
+        .fetch_optional(&mut *conn)
+        .await
+    })?;
+    let reader = Reader { table: "send", row: channel.as_str() };
+    found.map(|id| reader.id("id", SendId::parse, &id)).transpose()
+}
+
 /// How many sends are open, when the oldest of them was made, and how many are dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {

@@ -5,5 +5,7 @@ mod each_point;
 pub(crate) mod points;
 mod preconditions;
 mod sigterm;
+mod suspended;
 mod under_load;
+pub(crate) mod walkers;
 mod whole;

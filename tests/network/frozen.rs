@@ -1,4 +1,4 @@
-//! Proof 15: a target that accepts and never answers, with more work than it is allowed, beside a healthy one.
+//! Proofs 15 and 19: a target that never answers, or slowly, with more work than it is allowed, beside a healthy one.
 
 mod proofs {
     use std::net::Ipv4Addr;
@@ -18,6 +18,19 @@ mod proofs {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_frozen_target_delays_no_rotation_of_a_healthy_one() -> Result<()> {
         let proof = Proof::begin("15", "healthy rotations beside a frozen target");
+        let done = beside(Mode::Freeze).await?;
+        proof.end(done, HEALTHY as u64)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_slow_target_delays_no_rotation_of_a_healthy_one() -> Result<()> {
+        let proof = Proof::begin("19", "healthy rotations beside a slow target");
+        let done = beside(Mode::Delay { per_chunk: Duration::from_secs(2) }).await?;
+        proof.end(done, HEALTHY as u64)
+    }
+
+    /// Rotates at both targets at once; answers how many of the healthy one finished in time.
+    async fn beside(mode: Mode) -> Result<u64> {
         let config = format!("{QUIET}tasks = 6\nper_target = {PER_TARGET}\nbreaker_after = 3\n");
         let scene = Scene::start(&config).await?;
         let proxy = Proxy::start((Ipv4Addr::LOCALHOST, scene.server.port()).into()).await?;
@@ -28,7 +41,7 @@ mod proofs {
             scene.server.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", crate::support::scene::FIRST));
             scene.adopt(target, role, json!({ "strategy": "single", "role": role }), role).await?;
         }
-        proxy.set(Mode::Freeze).await?;
+        proxy.set(mode).await?;
         let as_text = |names: &[String]| names.to_vec();
         for names in [as_text(&frozen), as_text(&healthy)] {
             scene.daemon.rotate(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
@@ -51,6 +64,6 @@ mod proofs {
         proxy.set(Mode::Pass).await?;
         scene.daemon.settle(SETTLING * 3).await?;
         scene.settle_and_prove().await?;
-        proof.end(done, HEALTHY as u64)
+        Ok(done)
     }
 }

@@ -4,4 +4,6 @@ mod cuts;
 mod frozen;
 mod held_row;
 mod lost_answer;
+mod partition;
+mod refusal;
 mod server_killed;

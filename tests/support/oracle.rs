@@ -40,7 +40,7 @@ impl Verdict {
 }
 
 /// Judges a running daemon against its target. `options` are those of `oracle.py`, as in `--running`,
-/// `--known ROLE`, `--scan PATH`, `--no-store`.
+/// `--known ROLE`, `--scan PATH`, `--store URL`.
 pub(crate) async fn judge(daemon: &Daemon, admin_url: &str, options: &[&str]) -> Result<Verdict> {
     let data = daemon.data().display().to_string();
     run(&[&["--data", &data, "--target", admin_url], options].concat()).await

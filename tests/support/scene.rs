@@ -11,6 +11,7 @@ use super::daemon::Daemon;
 use super::oracle::{self, Verdict};
 use super::postgres::{ADMIN_PASSWORD, PostgresServer};
 use super::proxy::Proxy;
+use super::shared::SharedStore;
 
 /// A daemon that does nothing by itself but what was asked for: no probes, no long sleeps, no ballast.
 pub(crate) const QUIET: &str = "[engine]\nlongest_sleep = \"1s\"\nprobe_every = \"off\"\nballast = \"0\"\n\
@@ -31,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) daemon: Daemon,
     /// Roles that log in and are not this daemon's.
     pub(crate) known: Vec<String>,
+    /// The store, where it is not the SQLite file of the daemon.
+    pub(crate) store: Option<SharedStore>,
 }
 
 /// Starts a server without standing in the way of the runtime.
@@ -58,7 +61,7 @@ impl Scene {
     /// The same before a server that is there, reached at a port of its own or of a proxy.
     pub(crate) async fn before(server: Arc<PostgresServer>, port: u16, config: &str) -> Result<Self> {
         let daemon = Daemon::start(config).await?;
-        let scene = Self { server, daemon, known: Vec::new() };
+        let scene = Self { server, daemon, known: Vec::new(), store: None };
         scene.add_target("pg", port).await?;
         Ok(scene)
     }
@@ -129,6 +132,8 @@ impl Scene {
     pub(crate) async fn judge_with(&self, more: &[&str]) -> Result<Verdict> {
         let url = format!("postgres://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", self.server.port());
         let mut options: Vec<&str> = self.known.iter().flat_map(|role| ["--known", role]).collect();
+        let store = self.store.as_ref().map(SharedStore::url);
+        options.extend(store.iter().flat_map(|url| ["--store", url]));
         options.extend(more);
         oracle::judge(&self.daemon, &url, &options).await
     }

@@ -43,7 +43,10 @@ impl Walk {
         std::fs::create_dir(&folder).context("make a folder")?;
         let mut faults = Faults::new(&folder).peer(scene.address());
         match &scene.store {
-            Some(store) => store.keep(),
+            Some(store) => {
+                store.keep();
+                faults = faults.peer(store.address());
+            }
             None => faults = faults.store(&scene.daemon.store()),
         }
         Ok(Self { scene, name: name.to_owned(), before, faults })

@@ -2,22 +2,32 @@
 
 mod proofs {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use anyhow::{Context, Result, ensure};
+    use futures_util::future::try_join_all;
 
     use crate::support::daemon::Daemon;
+    use crate::support::postgres::PostgresServer;
     use crate::support::proof::{Proof, count};
     use crate::support::proxy::{Mode, Proxy};
     use crate::support::random::Sampler;
     use crate::support::scene::{SETTLING, Scene, start_server};
+    use crate::support::shared::{SharedStore, quick};
     use crate::support::wait::{eventually, never};
 
     /// Claim and deadline are 6 s together: so late is a second look, and then a stale change is mended.
     const MENDED: Duration = Duration::from_secs(30);
 
     /// Long enough that every step is met.
-    const PIECE: Duration = Duration::from_millis(15);
+    const PIECE: Duration = Duration::from_millis(10);
+
+    /// For how long after its waking a stale holder is watched: it goes on at once.
+    const LATE: Duration = Duration::from_millis(700);
+
+    /// Pairs of daemons beside each other.
+    const PAIRS: u64 = 2;
 
     /// What the suspensions led to.
     #[derive(Debug, Default)]
@@ -29,20 +39,34 @@ mod proofs {
         mended: u64,
     }
 
-    async fn replicas() -> Result<(Scene, Daemon, Proxy)> {
-        let server = start_server().await?;
-        let proxy = Proxy::start((Ipv4Addr::LOCALHOST, server.port()).into()).await?;
-        let scene = Scene::on_postgres(server, "kept", proxy.address().port()).await?;
-        scene.adopt_single("app").await?;
-        let other = scene.replica().await?;
-        Ok((scene, other, proxy))
+    /// Two daemons on a store of their own, with one account.
+    struct Pair {
+        scene: Scene,
+        other: Daemon,
+        role: String,
+        seen: Seen,
+    }
+
+    async fn pairs(proxy: &Proxy, server: &Arc<PostgresServer>) -> Result<Vec<Pair>> {
+        let roles: Vec<String> = (0..PAIRS).map(|i| format!("app{i}")).collect();
+        let mut pairs = Vec::new();
+        for role in &roles {
+            let database = format!("kept_{role}");
+            let store = SharedStore::make(server, &database, server.port(), &quick());
+            let mut scene = Scene::on_postgres(Arc::clone(server), store, proxy.address().port()).await?;
+            scene.known = roles.iter().filter(|other| *other != role).cloned().collect();
+            scene.adopt_single(role).await?;
+            let other = scene.replica().await?;
+            pairs.push(Pair { scene, other, role: role.clone(), seen: Seen::default() });
+        }
+        Ok(pairs)
     }
 
     /// Has one of them begin a rotation while the other sleeps; then they change places, and at last both are awake.
     /// Answers whether the rotation changed hands.
-    async fn suspend(first: &Daemon, second: &Daemon, pause: Duration) -> Result<bool> {
+    async fn suspend(first: &Daemon, second: &Daemon, role: &str, pause: Duration) -> Result<bool> {
         second.suspend().await?;
-        first.rotate(&["app"]).await?;
+        first.rotate(&[role]).await?;
         never(pause, "nothing", async || None::<()>).await?;
         first.suspend().await?;
         second.resume()?;
@@ -50,14 +74,16 @@ mod proofs {
         first.resume()?;
         settled?;
         first.settle(SETTLING).await?;
-        Ok(first.journal("app").await?.iter().any(|kind| kind == "taken_over"))
+        Ok(first.journal(role).await?.iter().any(|kind| kind == "taken_over"))
     }
 
-    async fn cycle(scene: &Scene, other: &Daemon, pause: Duration, seen: &mut Seen) -> Result<()> {
-        let (first, second) = if seen.cycles % 2 == 0 { (&scene.daemon, other) } else { (other, &scene.daemon) };
-        seen.taken_over += u64::from(suspend(first, second, pause).await?);
-        if !scene.served_logs_in("app").await? {
-            let right = async || scene.served_logs_in("app").await.is_ok_and(|works| works).then_some(());
+    async fn cycle(pair: &mut Pair, pause: Duration) -> Result<()> {
+        let Pair { scene, other, role, seen } = pair;
+        let (first, second) = if seen.cycles % 2 == 0 { (&scene.daemon, &*other) } else { (&*other, &scene.daemon) };
+        seen.taken_over += u64::from(suspend(first, second, role, pause).await?);
+        let is_refused = async || matches!(scene.served_logs_in(role).await, Ok(false)).then_some(());
+        if never(LATE, "a stale change", is_refused).await.is_err() {
+            let right = async || scene.served_logs_in(role).await.is_ok_and(|works| works).then_some(());
             eventually(MENDED, "a stale change is found and mended", right).await?;
             seen.mended += 1;
         }
@@ -65,22 +91,37 @@ mod proofs {
         Ok(())
     }
 
+    async fn cycles(mut pair: Pair, seed: u64, owed: u64) -> Result<Pair> {
+        let mut sampler = Sampler::new(seed);
+        while pair.seen.cycles < owed {
+            let pause = Duration::from_millis(10 + sampler.below(350));
+            let cycled = cycle(&mut pair, pause).await;
+            let Pair { scene, other, seen, .. } = &pair;
+            cycled.with_context(|| format!("{pause:?}, {seen:?}\n{}\n{}", scene.daemon.stderr(), other.stderr()))?;
+        }
+        Ok(pair)
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_daemon_that_stood_still_past_its_claim_changes_nothing_that_is_not_mended() -> Result<()> {
         let proof = Proof::begin("29", "suspensions past a claim of a second");
-        let mut sampler = Sampler::new(proof.seed());
-        let (scene, other, proxy) = replicas().await?;
+        let server = start_server().await?;
+        let proxy = Proxy::start((Ipv4Addr::LOCALHOST, server.port()).into()).await?;
+        let pairs = pairs(&proxy, &server).await?;
         proxy.set(Mode::Delay { per_chunk: PIECE }).await?;
-        let (mut seen, owed) = (Seen::default(), count(20, 1000));
-        while seen.cycles < owed {
-            let pause = Duration::from_millis(20 + sampler.below(450));
-            let cycled = cycle(&scene, &other, pause, &mut seen).await;
-            cycled.with_context(|| format!("{pause:?}, {seen:?}\n{}\n{}", scene.daemon.stderr(), other.stderr()))?;
-        }
-        proof.figure(&format!("{seen:?}"))?;
-        ensure!(seen.taken_over >= owed / 3, "too few changed hands: {seen:?}");
+        let (owed, seeds) = (count(20, 1000), proof.seed()..);
+        let cycling = pairs.into_iter().zip(seeds).map(|(pair, seed)| cycles(pair, seed, owed / PAIRS));
+        let pairs = try_join_all(cycling).await?;
         proxy.set(Mode::Pass).await?;
-        scene.settle_and_prove().await?;
-        proof.end(seen.cycles, owed)
+        let mut all = Seen::default();
+        for Pair { scene, seen, .. } in &pairs {
+            scene.settle_and_prove().await?;
+            all.cycles += seen.cycles;
+            all.taken_over += seen.taken_over;
+            all.mended += seen.mended;
+        }
+        proof.figure(&format!("{} changed hands, {} stale changes were mended", all.taken_over, all.mended))?;
+        ensure!(all.taken_over >= owed / 3, "too few changed hands: {all:?}");
+        proof.end(all.cycles, owed)
     }
 }

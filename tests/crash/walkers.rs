@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 
 use super::points::Walk;
 use crate::support::scene::{FIRST, QUIET, STALE, Scene, start_server};
+use crate::support::shared::{SharedStore, quick};
 
 /// Daemons that walk beside each other.
 pub(crate) const WALKERS: usize = 3;
@@ -29,13 +30,19 @@ pub(crate) enum Store {
 /// Walkers before one server, each with a daemon and an account of its own.
 pub(crate) async fn walkers(strategy: Strategy, store: Store, how_many: usize) -> Result<Vec<Walk>> {
     let server = start_server().await?;
+    // A server of its own: two roles are compared in every database beside them.
+    let kept = if store == Store::Postgres { Some(start_server().await?) } else { None };
     let names: Vec<String> = (0..how_many).map(|i| format!("app{i}")).collect();
     let mut walkers = Vec::new();
     for name in &names {
         let (server, port) = (Arc::clone(&server), server.port());
         let mut scene = match store {
             Store::Sqlite => Scene::before(server, port, QUIET).await?,
-            Store::Postgres => Scene::on_postgres(server, &format!("kept_{name}"), port).await?,
+            Store::Postgres => {
+                let kept = kept.as_ref().unwrap_or(&server);
+                let store = SharedStore::make(kept, &format!("kept_{name}"), kept.port(), &quick());
+                Scene::on_postgres(server, store, port).await?
+            }
         };
         let others = names.iter().filter(|other| *other != name);
         scene.known = others.flat_map(|other| ["", "_a", "_b"].map(|end| format!("{other}{end}"))).collect();

@@ -66,7 +66,7 @@ mod proofs {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_partition_is_shown_waited_out_and_resolved() -> Result<()> {
         let proof = Proof::begin("17", "directions parted from the target");
-        let lasting = Duration::from_secs(count(40, 600));
+        let lasting = Duration::from_secs(count(30, 600));
         tokio::try_join!(parted(Direction::ToClient, lasting), parted(Direction::ToServer, lasting))?;
         proof.end(2, 2)
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
 
 use super::daemon::Daemon;
 use super::oracle::{self, Verdict};
@@ -101,6 +103,19 @@ impl Scene {
         let value = self.daemon.value_of(name, "").await?;
         let field = |key: &str| value[key].as_str().with_context(|| format!("a value without `{key}`"));
         Ok(self.server.accepts(field("username")?, field("password")?))
+    }
+
+    /// The same by a login of another client, which costs less.
+    pub(crate) async fn served_works(&self, name: &str) -> Result<bool> {
+        let value = self.daemon.value_of(name, "").await?;
+        let field = |key: &str| value[key].as_str().with_context(|| format!("a value without `{key}`"));
+        let options = PgConnectOptions::new().host("127.0.0.1").port(self.server.port()).database("postgres");
+        let options = options.username(field("username")?).password(field("password")?).ssl_mode(PgSslMode::Disable);
+        match options.connect().await {
+            Ok(session) => session.close().await.map(|()| true).context("end a session"),
+            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("28P01") => Ok(false),
+            Err(other) => Err(other).context("neither accepted nor refused"),
+        }
     }
 
     /// Makes two login roles below an owner and adopts the first by strategy `alternate`, without an overlap.

@@ -1,6 +1,7 @@
 //! Daemons whose store is a database of the target's server: several can share one, and it can be put back.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ impl SharedStore {
     /// Its address, past any proxy.
     pub(crate) fn url(&self) -> String {
         self.url_at(self.server.port())
+    }
+
+    /// The address of its server.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.server.port()).into()
     }
 
     fn url_at(&self, port: u16) -> String {
@@ -74,24 +80,25 @@ impl SharedStore {
         Ok(daemon)
     }
 
-    /// Keeps the database as it is. No daemon may run.
+    /// Keeps every row as it is. No daemon may run.
     pub(crate) fn keep(&self) {
-        let Self { server, database, .. } = self;
-        server.sql(&format!("CREATE DATABASE {database}_kept TEMPLATE {database}"));
+        self.sql(&format!("CREATE SCHEMA kept; {}", each_table("CREATE TABLE kept.%1$I AS TABLE public.%1$I")));
     }
 
-    /// Puts the database back as it was kept. No daemon may run.
+    /// Puts every row back as it was kept. No daemon may run; what a dead one left at the server is ended first.
     pub(crate) fn put_back(&self) {
-        let Self { server, database, .. } = self;
-        server.sql(&format!("DROP DATABASE {database} WITH (FORCE)"));
-        server.sql(&format!("CREATE DATABASE {database} TEMPLATE {database}_kept"));
+        self.sql(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        let (empty, fill) = ("TRUNCATE public.%1$I CASCADE", "INSERT INTO public.%1$I TABLE kept.%1$I");
+        self.sql(&format!("SET session_replication_role = replica; {}; {}", each_table(empty), each_table(fill)));
     }
 }
 
 impl Scene {
-    /// A server, and a daemon whose store is a database of it, with the target `pg` at a port.
-    pub(crate) async fn on_postgres(server: Arc<PostgresServer>, database: &str, port: u16) -> Result<Self> {
-        let store = SharedStore::make(&server, database, server.port(), &quick());
+    /// A daemon whose store is a database, with the target `pg` at a port of a server.
+    pub(crate) async fn on_postgres(server: Arc<PostgresServer>, store: SharedStore, port: u16) -> Result<Self> {
         let daemon = store.first().await?;
         let scene = Self { server, daemon, known: Vec::new(), store: Some(store) };
         scene.add_target("pg", port).await?;
@@ -102,6 +109,15 @@ impl Scene {
     pub(crate) async fn replica(&self) -> Result<Daemon> {
         self.store.as_ref().context("the store is a file")?.replica_of(&self.daemon).await
     }
+}
+
+/// A statement for each of the store's tables, whose name is `%1$I`.
+fn each_table(statement: &str) -> String {
+    format!(
+        "DO $$ DECLARE name text; BEGIN \
+         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename LOOP \
+         EXECUTE format('{statement}', name); END LOOP; END $$"
+    )
 }
 
 fn private(path: &Path, text: &[u8]) -> Result<()> {

@@ -7,6 +7,7 @@ mod proofs {
 
     use anyhow::{Context, Result, ensure};
     use futures_util::future::try_join_all;
+    use serde_json::json;
 
     use crate::support::daemon::Daemon;
     use crate::support::postgres::PostgresServer;
@@ -35,7 +36,9 @@ mod proofs {
         cycles: u64,
         /// Rotations that changed hands.
         taken_over: u64,
-        /// Stale changes that reached the target.
+        /// Changes that a stale holder sent after another had finished.
+        stale: u64,
+        /// Stale changes that did harm.
         mended: u64,
     }
 
@@ -62,31 +65,49 @@ mod proofs {
         Ok(pairs)
     }
 
-    /// Has one of them begin a rotation while the other sleeps; then they change places, and at last both are awake.
-    /// Answers whether the rotation changed hands.
-    async fn suspend(first: &Daemon, second: &Daemon, role: &str, pause: Duration) -> Result<bool> {
+    /// Has one of them begin a rotation while the other sleeps; then they change places.
+    async fn suspend(first: &Daemon, second: &Daemon, role: &str, pause: Duration) -> Result<()> {
         second.suspend().await?;
         first.rotate(&[role]).await?;
         never(pause, "nothing", async || None::<()>).await?;
         first.suspend().await?;
-        second.resume()?;
-        let settled = second.settle(SETTLING).await;
-        first.resume()?;
-        settled?;
-        first.settle(SETTLING).await?;
-        Ok(first.journal(role).await?.iter().any(|kind| kind == "taken_over"))
+        second.resume()
+    }
+
+    /// Asks for the way back, where there is one: what the sleeper does then is not what is wanted any more.
+    async fn ask_back(daemon: &Daemon, role: &str) -> Result<()> {
+        let rotations = daemon.rotations(role).await?;
+        let id = rotations.first().and_then(|line| line["id"].as_str()).context("there is a rotation")?;
+        // One that has ended meanwhile is not turned back.
+        let _ = daemon.ask("POST", &format!("/rotations/{id}/rollback"), Some(&json!({ "reason": "a proof" }))).await;
+        Ok(())
+    }
+
+    fn changes(server: &PostgresServer, role: &str) -> u64 {
+        let change = format!("ALTER ROLE \"{role}\"");
+        server.log().lines().filter(|line| line.contains(&change)).count() as u64
     }
 
     async fn cycle(pair: &mut Pair, pause: Duration) -> Result<()> {
         let Pair { scene, other, role, seen } = pair;
-        let (first, second) = if seen.cycles % 2 == 0 { (&scene.daemon, &*other) } else { (&*other, &scene.daemon) };
-        seen.taken_over += u64::from(suspend(first, second, role, pause).await?);
+        let (first, second) = if seen.cycles % 4 < 2 { (&scene.daemon, &*other) } else { (&*other, &scene.daemon) };
+        suspend(first, second, role, pause).await?;
+        if seen.cycles % 2 == 1 {
+            ask_back(second, role).await?;
+        }
+        let settled = second.settle(SETTLING).await;
+        let before = changes(&scene.server, role);
+        first.resume()?;
+        settled?;
+        seen.taken_over += u64::from(second.journal(role).await?.iter().any(|kind| kind == "taken_over"));
         let is_refused = async || matches!(scene.served_logs_in(role).await, Ok(false)).then_some(());
         if never(LATE, "a stale change", is_refused).await.is_err() {
             let right = async || scene.served_logs_in(role).await.is_ok_and(|works| works).then_some(());
             eventually(MENDED, "a stale change is found and mended", right).await?;
             seen.mended += 1;
         }
+        seen.stale += u64::from(changes(&scene.server, role) > before);
+        first.settle(SETTLING).await?;
         seen.cycles += 1;
         Ok(())
     }
@@ -118,9 +139,11 @@ mod proofs {
             scene.settle_and_prove().await?;
             all.cycles += seen.cycles;
             all.taken_over += seen.taken_over;
+            all.stale += seen.stale;
             all.mended += seen.mended;
         }
-        proof.figure(&format!("{} changed hands, {} stale changes were mended", all.taken_over, all.mended))?;
+        let Seen { taken_over, stale, mended, .. } = all;
+        proof.figure(&format!("{taken_over} changed hands, {stale} stale changes, {mended} of them did harm, mended"))?;
         ensure!(all.taken_over >= owed / 3, "too few changed hands: {all:?}");
         proof.end(all.cycles, owed)
     }

@@ -72,7 +72,8 @@ mod proofs {
     /// Asks, and waits until what was asked for is over. A daemon that dies meanwhile is an error.
     async fn make(scene: &Scene, change: Change, n: u64) -> Result<()> {
         for (method, path, body) in requests(change, n) {
-            scene.daemon.ask(method, &path, Some(&body)).await?;
+            let answer = scene.daemon.send(method, &format!("/api/v1{path}"), &body).await?;
+            ensure!((200..300).contains(&answer.status), "{method} {path}: {}", answer.text());
         }
         if change == Change::Rotate { scene.daemon.settle(SETTLING).await } else { Ok(()) }
     }

@@ -51,7 +51,7 @@ mod proofs {
                 ("POST", "/secrets/kept/undelete".to_owned(), json!({})),
             ],
             Change::Edit => {
-                vec![("PATCH", "/secrets/kept".to_owned(), json!({ "description": format!("edit {n}") }))]
+                vec![("PATCH", "/secrets/kept".to_owned(), json!({ "about": { "description": format!("edit {n}") } }))]
             }
             Change::Schedule => {
                 vec![("PUT", "/secrets/app/schedule".to_owned(), json!({ "schedule": { "every": days } }))]

@@ -6,6 +6,7 @@ mod proofs {
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
+    use crate::support::daemon::PATIENCE;
     use crate::support::preload::{Faults, When};
     use crate::support::proof::{Proof, count};
     use crate::support::random::Sampler;
@@ -70,12 +71,32 @@ mod proofs {
     }
 
     /// Asks, and waits until what was asked for is over. A daemon that dies meanwhile is an error.
-    async fn make(scene: &Scene, change: Change, n: u64) -> Result<()> {
+    async fn make(scene: &mut Scene, change: Change, n: u64) -> Result<()> {
         for (method, path, body) in requests(change, n) {
             let answer = scene.daemon.send(method, &format!("/api/v1{path}"), &body).await?;
             ensure!((200..300).contains(&answer.status), "{method} {path}: {}", answer.text());
         }
-        if change == Change::Rotate { scene.daemon.settle(SETTLING).await } else { Ok(()) }
+        if change != Change::Rotate {
+            return Ok(());
+        }
+        let is_over = async || {
+            let is_dead = !scene.daemon.is_running();
+            (is_dead || scene.daemon.is_settled().await).then_some(is_dead)
+        };
+        let is_dead = eventually(SETTLING, "the rotation is over", is_over).await?;
+        ensure!(!is_dead, "the daemon died");
+        Ok(())
+    }
+
+    /// Brings the second half of a change that a kill cut in two.
+    async fn end_halves(scene: &Scene) -> Result<()> {
+        for change in [Change::DeleteAndUndelete, Change::PauseAndResume] {
+            for (method, path, body) in requests(change, 0).split_off(1) {
+                // Refused where nothing was cut.
+                scene.daemon.send(method, &format!("/api/v1{path}"), &body).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn store(scene: &Scene) -> Result<SqliteConnection> {
@@ -102,8 +123,9 @@ mod proofs {
             found.extend(sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).fetch_all(&mut store).await?);
         }
         let ended = "SELECT 'rotation ' || r.id || ' is ' || r.status || ' by its line alone' FROM rotation r \
-                     WHERE r.status IN ('published', 'unwound') <> EXISTS ( \
-                       SELECT 1 FROM event e WHERE e.rotation_id = r.id AND e.kind = 'rotation.' || r.status)";
+                     WHERE (r.status IN ('published', 'unwound')) <> EXISTS ( \
+                       SELECT 1 FROM event e WHERE e.rotation_id = r.id \
+                       AND e.kind IN ('rotation.published', 'rotation.unwound'))";
         found.extend(sqlx::query_scalar::<_, String>(ended).fetch_all(&mut store).await?);
         Ok(found)
     }
@@ -156,10 +178,13 @@ mod proofs {
             let when = [When::Before, When::After, When::Torn][usize::try_from(sampler.below(3))?];
             let plan = faults.clone().kill(&format!("any:{nth}"), when);
             restart(&mut scene, &plan).await?;
+            end_halves(&scene).await?;
             plan.arm()?;
-            let made = make(&scene, change, tries).await;
-            if made.is_err() {
-                eventually(SETTLING, "the daemon is dead", async || (!scene.daemon.is_running()).then_some(())).await?;
+            let made = make(&mut scene, change, tries).await;
+            if let Err(error) = made {
+                let is_dead = async || (!scene.daemon.is_running()).then_some(());
+                let dead = eventually(PATIENCE, "the daemon is dead", is_dead).await;
+                dead.with_context(|| format!("{change:?}: {error:#}"))?;
             }
             plan.disarm()?;
             kills += u64::from(!plan.fired().is_empty());

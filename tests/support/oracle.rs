@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -10,6 +11,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::daemon::{Daemon, PATIENCE, python};
+
+/// How long the oracle may look: it logs in with each of some thousand versions.
+const LONGEST_LOOK: Duration = Duration::from_mins(5);
 
 /// A broken invariant.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,7 +78,7 @@ fn program(name: &str) -> PathBuf {
 async fn run(arguments: &[&str]) -> Result<Verdict> {
     let mut command = Command::new(python());
     command.arg("-B").arg(program("oracle.py")).args(arguments).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the oracle did not end")??;
+    let output = tokio::time::timeout(LONGEST_LOOK, command.output()).await.context("the oracle did not end")??;
     let answer: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("the oracle broke: {}", String::from_utf8_lossy(&output.stderr)))?;
     if let Some(error) = answer.get("error") {

@@ -23,11 +23,16 @@ mod proofs {
         Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
+    fn hex_of(bytes: &[u8]) -> String {
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    }
+
     /// Every form in which a key might be written down.
     fn forms_of(line: &str) -> Result<Vec<Vec<u8>>> {
         let raw = STANDARD.decode(line).context("a key is 32 bytes in base 64")?;
         ensure!(raw.len() == 32, "a key of {} bytes", raw.len());
-        let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex_of(&raw);
         let escaped = line.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
         let list = raw.iter().map(ToString::to_string).collect::<Vec<_>>();
         let texts = [
@@ -63,8 +68,7 @@ mod proofs {
 
     /// The files that hold a key in some form, and how many were read.
     async fn search_files(files: &[PathBuf], forms: &[Vec<u8>]) -> Result<(Vec<String>, u64)> {
-        let hex = |form: &Vec<u8>| form.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let asked = json!({ "forms": forms.iter().map(hex).collect::<Vec<_>>(), "files": files });
+        let asked = json!({ "forms": forms.iter().map(|form| hex_of(form)).collect::<Vec<_>>(), "files": files });
         let answer = oracle::search(&asked).await?;
         let found = answer["found"].as_array().context("a list")?.iter().filter_map(Value::as_str);
         Ok((found.map(str::to_owned).collect(), answer["read"].as_u64().unwrap_or(0)))

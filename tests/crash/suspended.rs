@@ -143,7 +143,8 @@ mod proofs {
             all.mended += seen.mended;
         }
         let Seen { taken_over, stale, mended, .. } = all;
-        proof.figure(&format!("{taken_over} changed hands, {stale} stale changes, {mended} of them did harm, mended"))?;
+        proof
+            .figure(&format!("{taken_over} changed hands, {stale} stale changes, {mended} of them did harm, mended"))?;
         ensure!(all.taken_over >= owed / 3, "too few changed hands: {all:?}");
         proof.end(all.cycles, owed)
     }

@@ -58,14 +58,16 @@ mod proofs {
             return Ok(None);
         }
         let right = async || scene.served_works(name).await.is_ok_and(|works| works).then_some(());
-        eventually(SETTLING, "what is served logs in", right).await?;
+        eventually(SETTLING * 3, "what is served logs in", right).await?;
         Ok(Some(ready.elapsed()))
     }
 
     async fn look(scene: &Scene, served: &mut Served) -> Result<()> {
         let ready = Instant::now();
         for some in interrupted(scene).await?.chunks(ABREAST) {
-            for wrong in try_join_all(some.iter().map(|name| wrong_for(scene, name, ready))).await?.into_iter().flatten() {
+            for wrong in
+                try_join_all(some.iter().map(|name| wrong_for(scene, name, ready))).await?.into_iter().flatten()
+            {
                 served.wrong += 1;
                 served.longest = served.longest.max(wrong);
             }
@@ -91,7 +93,10 @@ mod proofs {
         #[expect(clippy::cast_precision_loss, reason = "a share in per cent")]
         let right = 100.0 - 100.0 * served.wrong as f64 / served.looks as f64;
         let longest = served.longest.as_millis();
-        proof.figure(&format!("served but wrong for {longest} ms at most, for none in {right:.2} % of {}", served.looks))?;
+        proof.figure(&format!(
+            "served but wrong for {longest} ms at most, for none in {right:.2} % of {}",
+            served.looks
+        ))?;
         ensure!(served.longest <= promised * 5, "a wrong value was served for {:?}", served.longest);
         scene.daemon.settle(SETTLING * 4).await?;
         scene.settle_and_prove().await?;

@@ -96,7 +96,11 @@ mod proofs {
 
     /// The changes of the role's password that keywheel sent.
     fn changes(server: &PostgresServer) -> usize {
-        server.log().lines().filter(|line| line.contains("ALTER ROLE \"app\"") && line.contains("SCRAM-SHA-256$")).count()
+        server
+            .log()
+            .lines()
+            .filter(|line| line.contains("ALTER ROLE \"app\"") && line.contains("SCRAM-SHA-256$"))
+            .count()
     }
 
     async fn until_told(scene: &Scene, kind: &str) -> Result<()> {

@@ -44,7 +44,8 @@ mod proofs {
             let unknown = async || (status_of(scene).await? == "unknown").then_some(());
             eventually(SOON, "the rotation is shown as unknown", unknown).await?;
             let (before, begun) = (proxy.counts().connections, Instant::now());
-            never(lasting, "a decision without evidence", async || status_of(scene).await.filter(|s| s != "unknown")).await?;
+            never(lasting, "a decision without evidence", async || status_of(scene).await.filter(|s| s != "unknown"))
+                .await?;
             let (tries, most) = (proxy.counts().connections - before, begun.elapsed().as_secs() / 5 + 1);
             ensure!(tries <= most, "{tries} connections, {most} were allowed");
         } else {

@@ -22,7 +22,8 @@ mod proofs {
 
     async fn carry(client: TcpStream, server: SocketAddr, left: &AtomicU64, seen: &AtomicU64) -> std::io::Result<()> {
         let server = TcpStream::connect(server).await?;
-        let ((mut from_client, to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+        let ((mut from_client, to_client), (mut from_server, mut to_server)) =
+            (client.into_split(), server.into_split());
         let to_client = tokio::sync::Mutex::new(to_client);
         let there = async {
             let mut buffer = vec![0; 16 * 1024];

@@ -137,10 +137,10 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let earliest = agenda::find_earliest(&mut tx, part, &full, self.clock.boot()).await?;
         let wait = earliest.map_or(i64::MAX, |due| micros(due) - micros(self.now()));
-        let others_end = match self.store.is_shared() && wait > 0 {
-            true => agenda::find_end_of_others(&mut tx, &self.holder).await?,
-            false => None,
-        };
+        let mut others_end = None;
+        if self.store.is_shared() && wait > 0 {
+            others_end = agenda::find_end_of_others(&mut tx, &self.holder).await?;
+        }
         drop(tx);
         if wait > 0 {
             let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX));

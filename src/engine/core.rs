@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -171,8 +171,6 @@ pub struct Engine {
     pub(crate) channels: Opened,
     /// Whether the wall clock is believed.
     pub(super) steady: Mutex<Steady>,
-    /// Millisecond and random part of the last id.
-    minted: Mutex<(i64, [u8; 10])>,
     pub(super) claims: Claims,
     pub(super) lanes: Lanes,
     /// Room for telling, apart from that for work: no receiver takes any from rotations.
@@ -208,7 +206,6 @@ impl Engine {
             wake: Notify::new(),
             channels: Opened::default(),
             steady: Mutex::new(Steady::starting(first)),
-            minted: Mutex::new((i64::MIN, [0; 10])),
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
@@ -226,25 +223,9 @@ impl Engine {
         self.store.keyring()
     }
 
-    /// Mints an id. Those of one process sort by their birth also within a millisecond.
+    /// Mints an id.
     pub fn mint<T>(&self, of: impl FnOnce(DateTime<Utc>, [u8; 10]) -> T) -> T {
-        let now = self.now();
-        let mut last = self.minted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = last.0 == now.timestamp_millis();
-        let mut random = last.1;
-        if is_same {
-            for byte in random.iter_mut().rev() {
-                *byte = byte.wrapping_add(1);
-                if *byte != 0 {
-                    break;
-                }
-            }
-        } else {
-            self.random.fill(&mut random);
-        }
-        *last = (now.timestamp_millis(), random);
-        drop(last);
-        of(now, random)
+        Minter { at: self.now(), random: &*self.random }.mint(of)
     }
 
     /// A random number, for jitter.

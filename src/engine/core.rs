@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     expiry::{Observation, Steady},
     keyring::{Keyring, MasterSource, Place},
-    model::{HolderId, Material, Minter, TenantId, Version},
+    model::{HolderId, Material, Minter, Rising, TenantId, Version},
     notify,
     store::Store,
 };
@@ -171,6 +171,8 @@ pub struct Engine {
     pub(crate) channels: Opened,
     /// Whether the wall clock is believed.
     pub(super) steady: Mutex<Steady>,
+    /// The id that was minted last: ids grow within a millisecond too.
+    minted: Mutex<Rising>,
     pub(super) claims: Claims,
     pub(super) lanes: Lanes,
     /// Room for telling, apart from that for work: no receiver takes any from rotations.
@@ -192,6 +194,7 @@ impl Engine {
         let holder = minter.mint(HolderId::mint);
         let first = Observation { wall_at: parts.clock.now(), boot: parts.clock.boot() };
         Arc::new(Self {
+            minted: Mutex::default(),
             claims: Claims::default(),
             lanes: Lanes::new(parts.options.tasks, parts.options.per_target),
             telling: Lanes::new(TELLING, PER_CHANNEL),
@@ -225,7 +228,10 @@ impl Engine {
 
     /// Mints an id.
     pub fn mint<T>(&self, of: impl FnOnce(DateTime<Utc>, [u8; 10]) -> T) -> T {
-        Minter { at: self.now(), random: &*self.random }.mint(of)
+        let mut minted = self.minted.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = self.now();
+        let part = minted.next(at, &*self.random);
+        of(at, part)
     }
 
     /// A random number, for jitter.

@@ -11,7 +11,7 @@ mod target;
 mod version;
 
 pub use actor::Actor;
-pub use ids::Minter;
+pub use ids::{Minter, Rising};
 pub use keywheel_contract::{
     ActorId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId, RotationId, SecretId,
     SecretText, SendId, TargetId, TenantId, VersionId,

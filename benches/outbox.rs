@@ -152,7 +152,7 @@ async fn until_arrived(arrived: &Arrived, ids: &[String], limit: Duration) -> Re
 async fn saturated(world: &World, arrived: &Arrived) -> Result<f64> {
     let begin = Instant::now();
     let ids = tell(world, NOTICES).await?;
-    until_arrived(arrived, &ids, Duration::from_secs(120)).await?;
+    until_arrived(arrived, &ids, Duration::from_mins(2)).await?;
     Ok(per_second(ids.len(), begin.elapsed()))
 }
 

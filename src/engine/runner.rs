@@ -61,7 +61,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// Works on a claim to its end.
 pub(super) async fn work(engine: Arc<Engine>, part: Part, claim: Claim) {
-    if let Err(error) = work_on(&engine, &claim).await {
+    if let Err(error) = Box::pin(work_on(&engine, &claim)).await {
         report(&engine, &claim, error).await;
     }
     engine.claims.drop_claim(&claim.subject, claim.fence);
@@ -89,7 +89,7 @@ async fn work_on(engine: &Arc<Engine>, claim: &Claim) -> Result<(), RunError> {
         return Ok(engine.end(claim, None).await?);
     };
     let runner = Runner { engine: Arc::clone(engine), claim: claim.clone(), secret };
-    runner.run().await
+    Box::pin(runner.run()).await
 }
 
 async fn report(engine: &Engine, claim: &Claim, error: RunError) {
@@ -132,7 +132,6 @@ impl Engine {
             now: self.now(),
             is_fresh,
             has_room: !self.short_of_room.load(std::sync::atomic::Ordering::Acquire),
-            probes: self.options.probe_every.is_some(),
             expiry_margin: self.options.expiry_margin,
             is_held: self.held_since().is_some(),
         }
@@ -147,13 +146,11 @@ impl Runner {
                 return Ok(self.engine.end(&self.claim, Some(self.engine.now())).await?);
             }
             let boot = self.engine.clock.boot();
-            let loaded = match known.take().filter(|_| boot < read_at + KNOWN_FOR) {
-                Some(subject) => Some(subject),
-                None => {
-                    read_at = boot;
-                    self.load(&mut self.engine.store.read().await?).await?
-                }
-            };
+            let mut loaded = known.take().filter(|_| boot < read_at + KNOWN_FOR);
+            if loaded.is_none() {
+                read_at = boot;
+                loaded = self.load(&mut self.engine.store.read().await?).await?;
+            }
             let Some(subject) = loaded else {
                 let gone = self.claim.subject.clone();
                 let off = self.engine.write(move |tx| Box::pin(async move { agenda::delete(tx, &gone).await }));

@@ -21,6 +21,12 @@ use crate::{
     },
 };
 
+/// How long a rotation that is not settled yet stays at work: sessions that were ended are gone in a moment.
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long it waits at most between two looks meanwhile.
+const SETTLE_AGAIN: Duration = Duration::from_millis(100);
+
 impl Runner {
     /// Does the next step.
     pub(super) async fn step(&self, subject: &Subject, next: Next) -> Result<Then, RunError> {
@@ -109,16 +115,25 @@ impl Runner {
 
     async fn settle(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
         let call = self.call(subject, running).await?;
-        match call.settle().await {
-            Ok(Settled::Yes) => {
-                self.record(running, vec![Recorded::Settled]).await?;
-                Ok(Then::LookAgain)
+        let patient_until = self.engine.clock.boot() + SETTLES_WITHIN;
+        loop {
+            match call.settle().await {
+                Ok(Settled::Yes) => {
+                    self.record(running, vec![Recorded::Settled]).await?;
+                    return Ok(Then::LookAgain);
+                }
+                // Kept at work: behind all that is due, what is served might be wrong for as long.
+                Ok(Settled::NotYet { look_again_in, .. })
+                    if self.engine.clock.boot() < patient_until && !self.engine.is_stopping() =>
+                {
+                    self.engine.clock.sleep(look_again_in.min(SETTLE_AGAIN)).await;
+                }
+                Ok(Settled::NotYet { look_again_in, because }) => {
+                    tracing::info!(rotation = %running.id, "not settled: {because}");
+                    return Ok(Then::Pause(look_again_in.min(LOOK_AGAIN)));
+                }
+                Err(failure) => return self.undecided(subject, running, &failure).await,
             }
-            Ok(Settled::NotYet { look_again_in, because }) => {
-                tracing::info!(rotation = %running.id, "not settled: {because}");
-                Ok(Then::Pause(look_again_in.min(LOOK_AGAIN)))
-            }
-            Err(failure) => self.undecided(subject, running, &failure).await,
         }
     }
 

@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn the_text_of_a_value_is_found_by_convention() {
-        let cases: [(&[(&str, &str)], Option<&str>); 5] = [
+        type Case = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let cases: [Case; 5] = [
             (&[("url", "a"), ("password", "b")], Some("a")),
             (&[("password", "b"), ("value", "c")], Some("b")),
             (&[("value", "c"), ("x", "d")], Some("c")),

@@ -30,7 +30,7 @@ async fn frozen(operation: Operation) -> (World, SecretId) {
     world.fake.inject(FaultRule::next(operation, Fault::Freeze));
     world.start();
     world.request(&id).await;
-    let is_frozen = async || (world.fake.waiting("app") == 1).then_some(());
+    let is_frozen = async || (world.fake.fired(operation, Fault::Freeze) == 1).then_some(());
     eventually(PATIENCE, "the target is asked", is_frozen).await.expect("in time");
     (world, id)
 }

@@ -14,5 +14,6 @@ pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod recording;
 pub(crate) mod scene;
+pub(crate) mod shared;
 pub(crate) mod wait;
 pub(crate) mod wire;

@@ -20,7 +20,9 @@ pub(super) const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Channels that are open, with what they were opened from.
 #[derive(Default)]
-pub(crate) struct Opened(Mutex<HashMap<DocumentId, (Made, Arc<dyn Channel>)>>);
+pub(crate) struct Opened(Mutex<HashMap<DocumentId, Open>>);
+
+type Open = (Made, Arc<dyn Channel>);
 
 /// What a channel was made from: another revision, or another version of a secret, makes another one.
 #[derive(Debug, Clone, PartialEq, Eq)]

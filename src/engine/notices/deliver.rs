@@ -53,7 +53,7 @@ enum Found {
     /// It is over.
     Over,
     /// Its channel is disabled or gone.
-    Dropped(Send),
+    Dropped(Box<Send>),
     /// Not before then.
     Later(DateTime<Utc>),
     /// It is to be tried.
@@ -66,14 +66,13 @@ pub(in crate::engine) async fn look_at_send(engine: &Arc<Engine>, claim: &Claim,
     match found {
         Found::Over => engine.take_off(claim).await,
         Found::Dropped(send) => {
-            let dropped = Send { state: "dropped".to_owned(), ended_at: Some(engine.now()), next_at: None, ..send };
+            let dropped = Send { state: "dropped".to_owned(), ended_at: Some(engine.now()), next_at: None, ..*send };
             engine.record_send(claim, dropped).await
         }
         Found::Later(at) => Ok(engine.end(claim, Some(at)).await?),
         Found::Ready(sending) => {
-            let sending = match engine.gather(claim, *sending).await? {
-                Some(sending) => sending,
-                None => return engine.take_off(claim).await,
+            let Some(sending) = engine.gather(claim, *sending).await? else {
+                return engine.take_off(claim).await;
             };
             let outcome = engine.try_send(claim, &sending).await?;
             engine.record_outcome(claim, sending, outcome).await
@@ -94,10 +93,10 @@ impl Engine {
         }
         let Some(notice) = notice::find(&mut tx, tenant, &send.notice).await? else { return Ok(Found::Over) };
         let document = document::find_by_id(&mut tx, self.keyring(), tenant, &send.channel).await?;
-        let Some(document) = document else { return Ok(Found::Dropped(send)) };
+        let Some(document) = document else { return Ok(Found::Dropped(Box::new(send))) };
         let rules: ChannelRules = read(&document)?;
         if rules.enabled_at.is_none() {
-            return Ok(Found::Dropped(send));
+            return Ok(Found::Dropped(Box::new(send)));
         }
         let health = send::find_health(&mut tx, &send.channel).await?;
         if let Some(until) = health.paused_until.filter(|until| *until > now) {

@@ -70,7 +70,7 @@ mod tests {
         let hour = Duration::from_secs(HOUR);
         assert_eq!(after(1, None, Some(hour), 0), Some(hour));
         assert_eq!(after(1, None, Some(hour * 1000), 0), Some(hour * 24));
-        assert!(after(1, Some(Duration::from_secs(60)), Some(hour), 0).is_some_and(|wait| wait.as_secs() <= 60));
+        assert!(after(1, Some(Duration::from_mins(1)), Some(hour), 0).is_some_and(|wait| wait.as_secs() <= 60));
     }
 
     #[test]

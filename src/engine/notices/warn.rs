@@ -193,7 +193,7 @@ impl Engine {
             (None, true) => "keywheel refuses to serve it once it has expired".to_owned(),
             (None, false) => "keywheel goes on serving it".to_owned(),
         };
-        let urgent = self.is_last_rung(subject, rules, rung);
+        let urgent = Self::is_last_rung(subject, rules, rung);
         json!({
             "v": 1, "rung": rung.as_secs().saturating_mul(1_000_000), "rung_text": rung.to_string(),
             "superseded": superseded.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -204,7 +204,7 @@ impl Engine {
     }
 
     /// Whether no rung but the expiry itself comes after this one.
-    fn is_last_rung(&self, subject: &Subject, rules: &ExpiryRules, rung: Rung) -> bool {
+    fn is_last_rung(subject: &Subject, rules: &ExpiryRules, rung: Rung) -> bool {
         let Some(expires_at) = subject.secret.expires_at else { return false };
         let lifetime = begins_at(subject, rules).map(|begins_at| expires_at - begins_at);
         let ladder = rules.ladder.ladder(nature_of(&subject.secret), lifetime);

@@ -253,7 +253,8 @@ pub struct Health {
 
 /// Reads how a channel does.
 pub async fn find_health(tx: &mut Tx, channel: &DocumentId) -> Result<Health, StoreError> {
-    let row: Option<(i64, Option<i64>, Option<i64>, String, String)> = on!(tx, "read how a channel does", |conn| {
+    type Row = (i64, Option<i64>, Option<i64>, String, String);
+    let row: Option<Row> = on!(tx, "read how a channel does", |conn| {
         sqlx::query_as(
             "SELECT failures, paused_until, delivered_at, code, answer FROM channel_health WHERE channel_id = $1",
         )

@@ -135,7 +135,7 @@ async fn only_the_most_urgent_rung_is_told_after_a_downtime() {
     told.track("licence", 100).await;
     told.still.quiet().await;
     told.still.world.crash().await;
-    told.still.clock.advance(Duration::from_secs(95 * 86_400));
+    told.still.clock.advance(Duration::from_hours(95 * 24));
     told.still.world.restart().await;
     told.pass_days(1).await;
     assert_eq!(told.got(), ["expiry.warning licence"]);

@@ -15,8 +15,7 @@ pub(super) struct Wanted(Vec<Vec<u8>>);
 impl Wanted {
     pub(super) fn new(value: &str) -> Self {
         let bytes = value.as_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let url: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let (hex, url) = (each(bytes, |byte| format!("{byte:02x}")), each(bytes, |byte| format!("%{byte:02X}")));
         let mut forms = vec![value.to_owned(), hex.to_uppercase(), hex, url.to_lowercase(), url];
         for ahead in 0..3 {
             forms.push(within(&STANDARD_NO_PAD.encode([&vec![0; ahead], bytes].concat()), ahead));
@@ -28,6 +27,11 @@ impl Wanted {
     pub(super) fn is_in(&self, text: &[u8]) -> bool {
         self.0.iter().any(|form| holds(text, form))
     }
+}
+
+/// A text for each byte, joined.
+fn each(bytes: &[u8], text: impl Fn(&u8) -> String) -> String {
+    bytes.iter().map(text).collect::<Vec<_>>().concat()
 }
 
 /// The characters of a base64 text that depend on nothing before or behind the value.
@@ -79,8 +83,8 @@ pub(super) fn prove_absent(values: &[String], places: &[(String, Vec<u8>)]) -> R
 fn each_form_of_a_value_is_found_wherever_it_begins() {
     let value = "kwCanary-7f/3+?x";
     let wanted = Wanted::new(value);
-    let hex: String = value.bytes().map(|byte| format!("{byte:02X}")).collect();
-    let url: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let hex = each(value.as_bytes(), |byte| format!("{byte:02X}"));
+    let url = each(value.as_bytes(), |byte| format!("%{byte:02x}"));
     for ahead in 0..7 {
         let raw = [&b"+".repeat(ahead), value.as_bytes(), b"tail"].concat();
         let forms = [STANDARD_NO_PAD.encode(&raw), URL_SAFE_NO_PAD.encode(&raw), hex.clone(), url.clone()];

@@ -24,7 +24,7 @@ mod proofs {
     const BUSY: usize = 12;
 
     /// Asked at the same time.
-    const ABREAST: usize = 8;
+    const ABREAST: usize = 4;
 
     /// What was served after the restarts.
     #[derive(Default)]

@@ -140,9 +140,9 @@ impl Runner {
     async fn probe(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
         let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
-        let seen = self.see(&call, self.engine.open(&candidate)?).await;
+        let seen = self.see(&call, self.engine.open(&candidate)?).await?;
         let current = match call.work.current.clone() {
-            Some(current) => Some(self.see(&call, current).await),
+            Some(current) => Some(self.see(&call, current).await?),
             None => None,
         };
         let evidence = Evidence { candidate: seen, current };
@@ -165,11 +165,14 @@ impl Runner {
         Ok(Then::LookAgain)
     }
 
-    /// Tries one credential; a call that fails says nothing about it.
-    async fn see(&self, call: &Call, credential: Material) -> Seen {
+    /// Tries one credential; a call that fails says nothing about it, and one that was not made nothing of the target.
+    async fn see(&self, call: &Call, credential: Material) -> Result<Seen, RunError> {
         match call.probe(credential).await {
-            Ok(observations) => verdict_of(&observations),
-            Err(failure) => Seen::Unreachable { because: failure.sentence },
+            Ok(observations) => Ok(verdict_of(&observations)),
+            Err(failure) => {
+                self.stop_if_lost(&failure)?;
+                Ok(Seen::Unreachable { because: failure.sentence })
+            }
         }
     }
 
@@ -190,7 +193,7 @@ impl Runner {
         let tried = [running.fold.candidate().map(|c| &c.version), running.fold.planned.current.as_ref()];
         for older in kept.iter().rev().filter(|kept| kept.token.is_some() && !tried.contains(&Some(&kept.id))).take(20)
         {
-            if self.see(call, self.engine.open(older)?).await == Seen::Works {
+            if self.see(call, self.engine.open(older)?).await? == Seen::Works {
                 return Ok(Some(older.id.clone()));
             }
         }

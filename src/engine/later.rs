@@ -3,11 +3,13 @@
 //! It runs forward only and is repeated on its own; each write is one transaction, and doing any of it twice after a
 //! crash leaves what doing it once leaves.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use keywheel_contract::{RotationId, Seen, Work, verdict_of};
+use chrono::TimeDelta;
+use keywheel_contract::{Decision, Failure, RotationId, Seen, Work, verdict_of};
 
 use super::{
+    Engine,
     alerts::{Wrong, kind},
     call::{Call, Right},
     load::Subject,
@@ -15,15 +17,17 @@ use super::{
 };
 use crate::{
     model::{Actor, EventId, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, Stage, Version, VersionId},
-    store::{NewEvent, StoreError, agenda, event, occurrence, proof, secret, version},
+    store::{NewEvent, StoreError, agenda, event, occurrence, proof, rotation, secret, version},
 };
 
-/// How long a failed retirement waits for its next try.
-const RETIRE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
-/// How long after its publish a version of a rotation that changed hands is mended when it is refused.
-const MENDED_WITHIN: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+/// How long a retirement that a person must make possible waits for its next try.
+const RETIRE_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// How long a retirement that met passing trouble waits: until then nobody may know the role's password.
+const RETIRE_SOON: TimeDelta = TimeDelta::seconds(5);
+/// For how many second looks after its end a rotation that changed hands is mended when its value is refused.
+const MENDED_WITHIN: i32 = 12;
 /// How long a probe that met silence waits for its next try.
-const PROBE_AGAIN: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+const PROBE_AGAIN: TimeDelta = TimeDelta::hours(1);
 
 impl Runner {
     /// A call for later work, under the id of the rotation that made the version.
@@ -67,7 +71,7 @@ impl Runner {
             }
             Err(failure) => {
                 self.stop_if_lost(&failure)?;
-                version.retire_at = Some(self.engine.now() + RETIRE_AGAIN);
+                version.retire_at = Some(self.engine.now() + retired_again(&failure));
                 let sentence = format!("version {} cannot be retired: {failure}", old.number.unwrap_or(0));
                 (None, Some(Wrong::of_secret(&subject.secret.id, kind::RETIREMENT, sentence, failure.hint)))
             }
@@ -100,17 +104,22 @@ impl Runner {
     /// Tries the current value. A refusal is told, not overwritten.
     pub(super) async fn probe_for_drift(&self, subject: &Subject) -> Result<Then, RunError> {
         let Some(current) = subject.current() else { return Ok(Then::LookAgain) };
+        let changed_hands = self.changed_hands(subject).await?;
+        let mut secret = subject.secret.clone();
+        if self.engine.options.probe_every.is_none() && !changed_hands {
+            return self.put_probe_off(secret).await;
+        }
         let Some(call) = self.later_call(subject, current).await? else { return Ok(Then::LookAgain) };
         let seen = match call.probe(self.engine.open(current)?).await {
             Ok(observations) => verdict_of(&observations),
             Err(failure) => Seen::Unreachable { because: failure.sentence },
         };
-        let every = self.engine.options.probe_every.unwrap_or(Duration::from_hours(24));
-        let mut secret = subject.secret.clone();
         let is_silent = matches!(seen, Seen::Unreachable { .. });
-        // Spread over the upper half, so that what was adopted together is not probed together for ever.
-        let spread = every.mul_f64(0.5 + f64::from(self.engine.draw()) / f64::from(u32::MAX) / 2.0);
-        secret.probe_at = Some(if is_silent { self.engine.now() + PROBE_AGAIN } else { self.engine.now() + spread });
+        secret.probe_at = match (is_silent, changed_hands) {
+            (true, true) => Some(self.engine.now() + self.engine.second_look()),
+            (true, false) => Some(self.engine.now() + PROBE_AGAIN),
+            (false, _) => self.engine.next_probe(),
+        };
         let refusal = match &seen {
             Seen::Refused { refusal } => Some(format!("{refusal:?}")),
             Seen::Works | Seen::Unreachable { .. } => None,
@@ -119,10 +128,7 @@ impl Runner {
             let facts = serde_json::json!({ "v": 1, "version": current.id, "refusal": refusal });
             self.event_of(&subject.secret, "secret.drifted", facts)
         });
-        let mend = match &event {
-            Some(_) if self.changed_hands(current).await? => Some(self.mending(&subject.secret)),
-            _ => None,
-        };
+        let mend = (event.is_some() && changed_hands).then(|| self.mending(&subject.secret));
         let name = subject.secret.name.clone();
         let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
         self.engine
@@ -152,16 +158,34 @@ impl Runner {
         Ok(Then::LookAgain)
     }
 
-    /// Whether the rotation that made a version was taken over, and only just published: then a refusal is most
-    /// likely the late act of its earlier holder, which is mended and not only told.
-    async fn changed_hands(&self, version: &Version) -> Result<bool, RunError> {
-        let (Some(rotation), Some(published_at)) = (&version.rotation, version.published_at) else { return Ok(false) };
-        if self.engine.now() - published_at > MENDED_WITHIN {
+    /// Whether the newest rotation was taken over, and only just ended: then a refusal is most likely the late act of
+    /// its earlier holder, which is mended and not only told.
+    async fn changed_hands(&self, subject: &Subject) -> Result<bool, RunError> {
+        let mut tx = self.engine.store.read().await?;
+        let newest = rotation::list(&mut tx, &subject.secret.tenant, Some(&self.secret), None, 1).await?;
+        let Some((id, ended_at)) = newest.first().and_then(|newest| Some((&newest.id, newest.ended_at?))) else {
+            return Ok(false);
+        };
+        if self.engine.now() - ended_at > self.engine.second_look() * MENDED_WITHIN {
             return Ok(false);
         }
-        let mut tx = self.engine.store.read().await?;
-        let journal = event::list_journal(&mut tx, self.engine.keyring(), &version.tenant, rotation).await?;
+        let journal = event::list_journal(&mut tx, self.engine.keyring(), &subject.secret.tenant, id).await?;
         Ok(journal.iter().any(|event| event.kind == "rotation.taken_over"))
+    }
+
+    /// Forgets a probe that was due when probes were switched off.
+    async fn put_probe_off(&self, mut secret: Secret) -> Result<Then, RunError> {
+        secret.probe_at = None;
+        let (engine, claim) = (Arc::clone(&self.engine), self.claim.clone());
+        let put_off = self.engine.write(move |tx| {
+            Box::pin(async move {
+                agenda::hold(tx, &claim.subject, claim.fence).await?;
+                let written = secret::update(tx, engine.keyring(), &mut secret).await?;
+                event::note_without_event(tx, &[written]).await
+            })
+        });
+        put_off.await.map_err(|error: StoreError| error)?;
+        Ok(Then::LookAgain)
     }
 
     /// A rotation of keywheel's own accord.
@@ -219,5 +243,30 @@ impl Runner {
             reason: String::new(),
             at: self.engine.now(),
         }
+    }
+}
+
+/// How long a retirement that failed waits for its next try.
+fn retired_again(failure: &Failure) -> TimeDelta {
+    match failure.decision {
+        Decision::Transient { .. } | Decision::Unknown => RETIRE_SOON,
+        Decision::Refused | Decision::Misconfigured { .. } => RETIRE_AGAIN,
+    }
+}
+
+impl Engine {
+    /// How soon the value is probed again after a rotation that changed hands: later than its earlier holder can act,
+    /// whose claim must have ended, and with it the last call that was begun under it.
+    pub(super) fn second_look(&self) -> TimeDelta {
+        let span = self.options.claim + self.options.step_deadline;
+        TimeDelta::from_std(span).unwrap_or(TimeDelta::days(1))
+    }
+
+    /// When the current value is probed next. Spread over the upper half, so that what was adopted together is not
+    /// probed together for ever.
+    fn next_probe(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        let every = self.options.probe_every?;
+        let part = every.mul_f64(0.5 + f64::from(self.draw()) / f64::from(u32::MAX) / 2.0);
+        Some(self.now() + TimeDelta::from_std(part).unwrap_or(TimeDelta::days(1)))
     }
 }

@@ -54,8 +54,6 @@ pub(super) struct Setting {
     pub(super) is_fresh: bool,
     /// Whether the store's disk has room for new rotations.
     pub(super) has_room: bool,
-    /// Whether current values are probed for drift.
-    pub(super) probes: bool,
     /// How long before an expiry a rotation must have begun.
     pub(super) expiry_margin: Duration,
 }
@@ -174,7 +172,7 @@ fn look_at_retirement(subject: &Subject, setting: &Setting, earliest: &mut Earli
 }
 
 fn look_at_probe(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {
-    if !setting.probes || subject.running.is_some() || is_open(subject) {
+    if subject.running.is_some() || is_open(subject) {
         return None;
     }
     subject.current()?;

@@ -24,10 +24,6 @@ use crate::{
     store::{StoreError, Tx, Written, agenda, event, occurrence, schedule, secret, version},
 };
 
-/// How soon the value is probed again after a rotation that changed hands: later than any claim of its earlier
-/// holder.
-const SECOND_LOOK: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
-
 impl Runner {
     /// Makes the candidate current, unless the way back was asked for meanwhile. `verified` is recorded with it, when
     /// it was only just seen.
@@ -103,7 +99,7 @@ impl Engine {
         secret.next_number += 1;
         secret.rotation = None;
         secret.expires_at = same_life_again(&subject, now);
-        let second_look = running.fold.changed_hands.then_some(now + SECOND_LOOK);
+        let second_look = running.fold.changed_hands.then(|| now + self.second_look());
         let daily = self.options.probe_every.map(|every| now + every);
         secret.probe_at = second_look.or(daily);
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
@@ -212,7 +208,7 @@ impl Engine {
         let mut secret = subject.secret.clone();
         secret.rotation = None;
         if running.fold.changed_hands {
-            secret.probe_at = Some(now + SECOND_LOOK);
+            secret.probe_at = Some(now + self.second_look());
         }
         written.push(secret::update(tx, self.keyring(), &mut secret).await?);
         let is_wanted = running.fold.rollback.is_none();

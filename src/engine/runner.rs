@@ -114,7 +114,6 @@ impl Engine {
             now: self.now(),
             is_fresh,
             has_room: !self.short_of_room.load(std::sync::atomic::Ordering::Acquire),
-            probes: self.options.probe_every.is_some(),
             expiry_margin: self.options.expiry_margin,
         }
     }

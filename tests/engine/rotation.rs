@@ -137,6 +137,25 @@ async fn a_rotation_that_was_cut_off_goes_on_in_the_next_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_change_of_an_earlier_holder_is_mended_though_probes_are_off() {
+    let options = Options { claim: Duration::from_secs(1), ..quick() };
+    let mut world = World::new(options).await;
+    let id = world.adopt("app", Strategy::Single).await;
+    world.fake.inject(FaultRule::next(Operation::Apply, Fault::Freeze));
+    world.start();
+    world.request(&id).await;
+    world.until_status(&id, "applying").await;
+    world.crash_and_restart().await;
+    world.until_number(&id, 2).await;
+    world.fake.enroll("app", Strategy::Single, "what-the-earlier-holder-sent");
+    assert!(!world.served_logs_in("app", &id).await);
+    world.until_number(&id, 3).await;
+    assert!(world.served_logs_in("app", &id).await);
+    assert!(world.event_kinds(&id).await.contains(&"secret.drifted".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_requests_before_the_publish_are_one_rotation() {
     let mut world = World::new(quick()).await;
     let id = world.adopt("app", Strategy::Single).await;

@@ -17,6 +17,12 @@ use crate::{
     store::{StoreError, proof, version},
 };
 
+/// How long a rotation that is not settled yet stays at work: sessions that were ended are gone in a moment.
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long it waits at most between two looks meanwhile.
+const SETTLE_AGAIN: Duration = Duration::from_millis(100);
+
 impl Runner {
     /// Does the next step.
     pub(super) async fn step(&self, subject: &Subject, next: Next) -> Result<Then, RunError> {
@@ -100,25 +106,34 @@ impl Runner {
 
     async fn settle(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
         let call = self.call(subject, running).await?;
-        match call.settle().await {
-            Ok(Settled::Yes) => {
-                self.record(running, vec![Recorded::Settled]).await?;
-                Ok(Then::LookAgain)
+        let patient_until = self.engine.clock.boot() + SETTLES_WITHIN;
+        loop {
+            match call.settle().await {
+                Ok(Settled::Yes) => {
+                    self.record(running, vec![Recorded::Settled]).await?;
+                    return Ok(Then::LookAgain);
+                }
+                // Kept at work: behind all that is due, what is served might be wrong for as long.
+                Ok(Settled::NotYet { look_again_in, .. })
+                    if self.engine.clock.boot() < patient_until && !self.engine.is_stopping() =>
+                {
+                    self.engine.clock.sleep(look_again_in.min(SETTLE_AGAIN)).await;
+                }
+                Ok(Settled::NotYet { look_again_in, because }) => {
+                    tracing::info!(rotation = %running.id, "not settled: {because}");
+                    return Ok(Then::Pause(look_again_in.min(LOOK_AGAIN)));
+                }
+                Err(failure) => return self.undecided(subject, running, &failure).await,
             }
-            Ok(Settled::NotYet { look_again_in, because }) => {
-                tracing::info!(rotation = %running.id, "not settled: {because}");
-                Ok(Then::Pause(look_again_in.min(LOOK_AGAIN)))
-            }
-            Err(failure) => self.undecided(subject, running, &failure).await,
         }
     }
 
     async fn probe(&self, subject: &Subject, running: &Running) -> Result<Then, RunError> {
         let Some(candidate) = self.candidate_version(running).await? else { return Ok(Then::LookAgain) };
         let call = self.call(subject, running).await?;
-        let seen = self.see(&call, self.engine.open(&candidate)?).await;
+        let seen = self.see(&call, self.engine.open(&candidate)?).await?;
         let current = match call.work.current.clone() {
-            Some(current) => Some(self.see(&call, current).await),
+            Some(current) => Some(self.see(&call, current).await?),
             None => None,
         };
         let evidence = Evidence { candidate: seen, current };
@@ -141,11 +156,14 @@ impl Runner {
         Ok(Then::LookAgain)
     }
 
-    /// Tries one credential; a call that fails says nothing about it.
-    async fn see(&self, call: &Call, credential: Material) -> Seen {
+    /// Tries one credential; a call that fails says nothing about it, and one that was not made nothing of the target.
+    async fn see(&self, call: &Call, credential: Material) -> Result<Seen, RunError> {
         match call.probe(credential).await {
-            Ok(observations) => verdict_of(&observations),
-            Err(failure) => Seen::Unreachable { because: failure.sentence },
+            Ok(observations) => Ok(verdict_of(&observations)),
+            Err(failure) => {
+                self.stop_if_lost(&failure)?;
+                Ok(Seen::Unreachable { because: failure.sentence })
+            }
         }
     }
 
@@ -163,7 +181,7 @@ impl Runner {
         let tried = [running.fold.candidate().map(|c| &c.version), running.fold.planned.current.as_ref()];
         for older in kept.iter().rev().filter(|kept| kept.token.is_some() && !tried.contains(&Some(&kept.id))).take(20)
         {
-            if self.see(call, self.engine.open(older)?).await == Seen::Works {
+            if self.see(call, self.engine.open(older)?).await? == Seen::Works {
                 return Ok(Some(older.id.clone()));
             }
         }

@@ -13,7 +13,7 @@ pub struct Engine {
     pub tasks: u32,
     /// Work at the same time at one target, unless the target says otherwise; 1 to 10,000.
     pub per_target: u32,
-    /// How long a claim lasts without renewal; at least 3 seconds.
+    /// How long a claim lasts without renewal; at least a second.
     pub claim: HumanDuration,
     /// How long one outside call may take.
     pub step_deadline: HumanDuration,
@@ -59,7 +59,7 @@ impl Engine {
             ((1..=10_000).contains(&self.tasks), "tasks", "1 to 10000"),
             ((1..=10_000).contains(&self.per_target), "per_target", "1 to 10000"),
             ((1..=1_000).contains(&self.breaker_after), "breaker_after", "1 to 1000"),
-            (self.claim.as_secs() >= 3, "claim", "at least `3s`"),
+            (self.claim.as_secs() >= 1, "claim", "at least `1s`"),
             (self.longest_sleep.as_secs() <= 60, "longest_sleep", "at most `1m`"),
         ]
         .into_iter()

@@ -130,6 +130,15 @@ pub async fn find_earliest(
     Ok(due.map(from_micros))
 }
 
+/// In how long the first claim that another process holds ends, if it is not renewed; zero when it has ended.
+pub async fn find_end_of_others(tx: &mut Tx, holder: &HolderId) -> Result<Option<Duration>, StoreError> {
+    let Some(sql) = tx.dialect().others_end else { return Ok(None) };
+    let left: Option<i64> = on!(tx, "look for the end of claims", |conn| {
+        sqlx::query_scalar(sql).bind(holder.as_str()).fetch_one(&mut *conn).await
+    })?;
+    Ok(left.map(|left| Duration::from_micros(u64::try_from(left).unwrap_or(0))))
+}
+
 /// Begins a write under a claim: holds the row until the commit, or fails when the claim is gone.
 pub async fn hold(tx: &mut Tx, subject: &str, fence: i64) -> Result<(), StoreError> {
     let held = execute!(

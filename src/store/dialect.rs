@@ -9,6 +9,8 @@ pub(super) struct Dialect {
     pub(super) renew: &'static str,
     /// The earliest due time of rows that nobody holds: $1 lanes to leave out, $2 the process's time since start.
     pub(super) earliest: &'static str,
+    /// In how many microseconds the first claim of others ends: $1 the holder who asks. None where there are no others.
+    pub(super) others_end: Option<&'static str>,
     /// Ends claims without work: $1 fence, $2 subjects (JSON array).
     pub(super) put_back: &'static str,
     /// Tells other replicas that a due time was pulled forward, at the commit.
@@ -38,6 +40,7 @@ pub(super) static SQLITE: Dialect = Dialect {
         WHERE due_at IS NOT NULL AND (claim_until IS NULL OR claim_until < $2)
           AND lane NOT IN (SELECT value FROM json_each($1))
         ORDER BY due_at LIMIT 1",
+    others_end: None,
     put_back: "
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT value FROM json_each($2))",
@@ -79,6 +82,10 @@ pub(super) static POSTGRES: Dialect = Dialect {
           AND lane NOT IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))
           AND $2 >= CAST(0 AS BIGINT)
         ORDER BY due_at LIMIT 1",
+    others_end: Some(
+        "SELECT MIN(claim_until) - CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+        FROM agenda WHERE holder IS NOT NULL AND holder <> $1",
+    ),
     put_back: "
         UPDATE agenda SET holder = NULL, claim_until = NULL
         WHERE fence = $1 AND subject IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))",

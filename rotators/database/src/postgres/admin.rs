@@ -111,8 +111,12 @@ impl Admin {
         }
     }
 
-    /// Sends a change: a lost answer is unknown.
+    /// Sends a change: a lost answer is unknown. Past the deadline nothing is sent: a process that was suspended
+    /// meanwhile is most likely no longer the holder.
     pub(crate) async fn change(&mut self, sql: &str) -> Result<(), Failure> {
+        if self.until.left().is_zero() {
+            return Err(classify::too_late());
+        }
         match self.send(sql).await {
             Err(WireError::Server(error)) => Err(classify::change_failure(&self.redacted(error))),
             Err(other) => Err(classify::lost_change(&other)),

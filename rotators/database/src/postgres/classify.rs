@@ -178,6 +178,12 @@ pub(crate) fn odd_answer(what: &str) -> Failure {
     )
 }
 
+/// The time was over before the change was sent.
+pub(crate) fn too_late() -> Failure {
+    let sentence = "the time for the change was over before it was sent";
+    Failure::transient("postgres-too-late", sentence, "is the target overloaded? It is tried again")
+}
+
 /// A question without effect was not answered.
 pub(crate) fn lost_question(error: &WireError) -> Failure {
     Failure::transient("postgres-unreachable", format!("the admin's session was lost: {error}"), "it is tried again")

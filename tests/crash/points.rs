@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::support::preload::{Faults, When};
 use crate::support::random::Sampler;
@@ -14,11 +14,14 @@ use crate::support::wait::eventually;
 /// For how long nothing may be recorded before a rotation counts as over.
 const STILL: Duration = Duration::from_millis(250);
 
+/// The same where nobody can be asked whether it is over; what is done regularly is done more rarely.
+const STILL_SHARED: Duration = Duration::from_millis(900);
+
 /// A daemon whose data directory is kept as it was before the rotation.
 pub(crate) struct Walk {
     pub(crate) scene: Scene,
     /// The secret.
-    name: String,
+    pub(crate) name: String,
     /// The passwords that roles had before the rotation.
     before: Vec<(String, &'static str)>,
     pub(crate) faults: Faults,
@@ -38,7 +41,14 @@ impl Walk {
         scene.daemon.keep_data()?;
         let folder = scene.daemon.folder().join("faults");
         std::fs::create_dir(&folder).context("make a folder")?;
-        let faults = Faults::new(&folder).store(&scene.daemon.store()).peer(scene.address());
+        let mut faults = Faults::new(&folder).peer(scene.address());
+        match &scene.store {
+            Some(store) => {
+                store.keep();
+                faults = faults.peer(store.address());
+            }
+            None => faults = faults.store(&scene.daemon.store()),
+        }
         Ok(Self { scene, name: name.to_owned(), before, faults })
     }
 
@@ -49,6 +59,9 @@ impl Walk {
             self.scene.daemon.kill9().await?;
         }
         self.scene.daemon.put_data_back()?;
+        if let Some(store) = &self.scene.store {
+            store.put_back();
+        }
         for (role, password) in &self.before {
             self.scene.server.sql(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'"));
         }
@@ -76,16 +89,9 @@ impl Walk {
         self.scene.daemon.rotate(&[&self.name]).await.map(drop)
     }
 
-    async fn until_still(&self) -> Result<()> {
-        let (mut seen, mut since) = (0, Instant::now());
-        let is_still = async || {
-            let count = self.faults.record().map_or(0, |points| points.len());
-            if count != seen {
-                (seen, since) = (count, Instant::now());
-            }
-            (seen > 0 && since.elapsed() > STILL && self.scene.daemon.is_settled().await).then_some(())
-        };
-        eventually(SETTLING, "the rotation is over", is_still).await
+    async fn until_still(&mut self) -> Result<()> {
+        ensure!(!self.until_dead_or_settled().await?, "the daemon ended");
+        Ok(())
     }
 
     /// Kills at a point of a fresh rotation, restarts without faults, and has the oracle find nothing. Answers
@@ -116,24 +122,21 @@ impl Walk {
 
     /// Waits until the daemon has ended, or has nothing more to do; answers whether it has ended.
     pub(crate) async fn until_dead_or_settled(&mut self) -> Result<bool> {
-        let started = Instant::now();
-        let mut still_since = None;
-        loop {
+        let still = if self.scene.store.is_some() { STILL_SHARED } else { STILL };
+        let (mut seen, mut since) = (0, Instant::now());
+        let is_over = async || {
             if !self.scene.daemon.is_running() {
-                return Ok(true);
+                return Some(true);
             }
-            let settled = async || Some(self.scene.daemon.is_settled().await);
-            let is_settled = eventually(Duration::from_secs(2), "an answer", settled).await.unwrap_or(false);
-            let since = still_since.get_or_insert_with(Instant::now);
-            if !is_settled {
-                still_since = None;
-            } else if since.elapsed() > STILL {
-                return Ok(false);
+            let count = self.faults.record().map_or(0, |points| points.len());
+            // To ask a daemon whose store is a server would itself be recorded.
+            let is_settled = self.scene.store.is_some() || self.scene.daemon.is_settled().await;
+            if !is_settled || count != seen {
+                (seen, since) = (count, Instant::now());
             }
-            if started.elapsed() > SETTLING {
-                bail!("neither dead nor settled");
-            }
-        }
+            (since.elapsed() > still).then_some(false)
+        };
+        eventually(SETTLING, "the daemon is dead or settled", is_over).await
     }
 }
 
@@ -169,6 +172,23 @@ pub(crate) fn sampled(points: &[Point], seed: u64) -> Vec<Stop> {
             stops.extend(whens.iter().map(|when| Stop { spot: point.spot(), when: *when }));
         }
     }
+    stops
+}
+
+/// The stops of a test run before a store that is a server: by a seed one of the calls that lead to each marked one,
+/// before or after it, and after the marked one itself.
+pub(crate) fn each_step(points: &[Point], seed: u64) -> Vec<Stop> {
+    let mut sampler = Sampler::new(seed);
+    let mut stops = Vec::new();
+    for step in points.split_inclusive(|point| point.mark.is_some()) {
+        for point in sampler.some(step, 1) {
+            let when = if sampler.below(2) == 0 { When::Before } else { When::After };
+            stops.push(Stop { spot: point.spot(), when });
+        }
+        let marked = step.last().filter(|point| point.mark.is_some());
+        stops.extend(marked.map(|point| Stop { spot: point.spot(), when: When::After }));
+    }
+    stops.dedup();
     stops
 }
 

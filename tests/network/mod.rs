@@ -4,4 +4,7 @@ mod cuts;
 mod frozen;
 mod held_row;
 mod lost_answer;
+mod operator;
+mod partition;
+mod refusal;
 mod server_killed;

@@ -65,6 +65,17 @@ STORE_CHECKS = {
 }
 
 
+def shared_store_findings(store):
+    """What the store says that is a database of PostgreSQL."""
+    found = []
+    for rule, statement in STORE_CHECKS.items():
+        status, output, error = store.psql(store.admin, store.admin_password, statement + ";")
+        if status != 0:
+            raise RuntimeError(f"the store cannot be read: {error.strip()}")
+        found += [{"invariant": rule, "what": what} for what in output.splitlines() if what]
+    return found
+
+
 def store_findings(path, stopped):
     """What the SQLite file itself says; it is opened for reading only."""
     location = "file:" + urllib.parse.quote(str(path)) + "?mode=ro"
@@ -107,8 +118,10 @@ def look(api, target, store, scan):
     secrets = [secret_of(api, secret) for secret in api.secrets()]
     logins, open_doors = try_logins(target, secrets)
     seen = {"secrets": secrets, "roles": target.roles(), "open_doors": open_doors, "store": []}
-    if store is not None:
+    if isinstance(store, pathlib.Path):
         seen["store"] += store_findings(store, False)
+    elif store is not None:
+        seen["store"] += shared_store_findings(store)
     passwords = {v["password"] for secret in secrets for v in secret["versions"] if v["password"]}
     files = list(files_of(scan))
     seen["store"] += leaks(passwords, files)

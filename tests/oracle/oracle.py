@@ -27,7 +27,8 @@ def arguments():
     parser.add_argument("--target", help="postgres://ADMIN:PASSWORD@HOST:PORT/DATABASE")
     parser.add_argument("--known", action="append", default=[], help="a role that is not keywheel's")
     parser.add_argument("--running", action="store_true", help="rotations may be under way")
-    parser.add_argument("--no-store", action="store_true", help="the store is not the SQLite file in DATA")
+    parser.add_argument("--no-store", action="store_true", help="the store is not looked at")
+    parser.add_argument("--store", help="postgres://… of the store, where it is not the SQLite file in DATA")
     parser.add_argument("--scan", action="append", default=[], help="a file or folder without any value in clear")
     asked = parser.parse_args()
     if not asked.stopped and not asked.target:
@@ -43,7 +44,8 @@ def judge(asked):
         return found, {"store": True}
     target = Postgres(asked.target)
     api = Api(asked.socket or asked.data / "keywheel.sock")
-    seen, checked = look(api, target, None if asked.no_store else store, asked.scan)
+    store = None if asked.no_store else Postgres(asked.store) if asked.store else store
+    seen, checked = look(api, target, store, asked.scan)
     return violations(seen, settled=not asked.running, known={target.admin, *asked.known}), checked
 
 

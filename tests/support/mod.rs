@@ -11,5 +11,6 @@ pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod recording;
 pub(crate) mod scene;
+pub(crate) mod shared;
 pub(crate) mod wait;
 pub(crate) mod wire;

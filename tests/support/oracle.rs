@@ -1,13 +1,19 @@
 //! Asks the oracle, a program of its own, whether the world is as keywheel says.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::daemon::{Daemon, PATIENCE, python};
+
+/// How long the oracle may look: it logs in with each of some thousand versions.
+const LONGEST_LOOK: Duration = Duration::from_mins(5);
 
 /// A broken invariant.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +46,7 @@ impl Verdict {
 }
 
 /// Judges a running daemon against its target. `options` are those of `oracle.py`, as in `--running`,
-/// `--known ROLE`, `--scan PATH`, `--no-store`.
+/// `--known ROLE`, `--scan PATH`, `--store URL`.
 pub(crate) async fn judge(daemon: &Daemon, admin_url: &str, options: &[&str]) -> Result<Verdict> {
     let data = daemon.data().display().to_string();
     run(&[&["--data", &data, "--target", admin_url], options].concat()).await
@@ -52,14 +58,27 @@ pub(crate) async fn judge_stopped(daemon: &Daemon) -> Result<Verdict> {
     run(&["--data", &data, "--stopped"]).await
 }
 
-fn program() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/oracle.py")
+/// Searches files for bytes, as `search.py` is asked.
+pub(crate) async fn search(asked: &Value) -> Result<Value> {
+    let mut command = Command::new(python());
+    command.arg("-B").arg(program("search.py")).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().context("run the search")?;
+    let mut input = child.stdin.take().context("its input")?;
+    input.write_all(asked.to_string().as_bytes()).await.context("ask the search")?;
+    drop(input);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("the search did not end")??;
+    ensure!(output.status.success(), "the search failed: {}", output.status);
+    serde_json::from_slice(&output.stdout).context("read what was found")
+}
+
+fn program(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(name)
 }
 
 async fn run(arguments: &[&str]) -> Result<Verdict> {
     let mut command = Command::new(python());
-    command.arg("-B").arg(program()).args(arguments).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the oracle did not end")??;
+    command.arg("-B").arg(program("oracle.py")).args(arguments).kill_on_drop(true);
+    let output = tokio::time::timeout(LONGEST_LOOK, command.output()).await.context("the oracle did not end")??;
     let answer: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("the oracle broke: {}", String::from_utf8_lossy(&output.stderr)))?;
     if let Some(error) = answer.get("error") {

@@ -31,6 +31,11 @@ impl Proof {
         self.seed
     }
 
+    /// Prints a figure that was measured on the way.
+    pub(crate) fn figure(&self, text: &str) -> Result<()> {
+        Ok(writeln!(std::io::stderr(), "proof {}: measured {text}", self.number)?)
+    }
+
     /// Ends the proof: prints its line, and fails when fewer were counted than owed.
     pub(crate) fn end(self, count: u64, owed: u64) -> Result<()> {
         let seconds = self.started.elapsed().as_secs_f64();

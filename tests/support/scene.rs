@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
 
 use super::daemon::Daemon;
 use super::oracle::{self, Verdict};
 use super::postgres::{ADMIN_PASSWORD, PostgresServer};
 use super::proxy::Proxy;
+use super::shared::SharedStore;
 
 /// A daemon that does nothing by itself but what was asked for: no probes, no long sleeps, no ballast.
 pub(crate) const QUIET: &str = "[engine]\nlongest_sleep = \"1s\"\nprobe_every = \"off\"\nballast = \"0\"\n\
@@ -31,6 +34,8 @@ pub(crate) struct Scene {
     pub(crate) daemon: Daemon,
     /// Roles that log in and are not this daemon's.
     pub(crate) known: Vec<String>,
+    /// The store, where it is not the SQLite file of the daemon.
+    pub(crate) store: Option<SharedStore>,
 }
 
 /// Starts a server without standing in the way of the runtime.
@@ -58,7 +63,7 @@ impl Scene {
     /// The same before a server that is there, reached at a port of its own or of a proxy.
     pub(crate) async fn before(server: Arc<PostgresServer>, port: u16, config: &str) -> Result<Self> {
         let daemon = Daemon::start(config).await?;
-        let scene = Self { server, daemon, known: Vec::new() };
+        let scene = Self { server, daemon, known: Vec::new(), store: None };
         scene.add_target("pg", port).await?;
         Ok(scene)
     }
@@ -100,6 +105,19 @@ impl Scene {
         Ok(self.server.accepts(field("username")?, field("password")?))
     }
 
+    /// The same by a login of another client, which costs less.
+    pub(crate) async fn served_works(&self, name: &str) -> Result<bool> {
+        let value = self.daemon.value_of(name, "").await?;
+        let field = |key: &str| value[key].as_str().with_context(|| format!("a value without `{key}`"));
+        let options = PgConnectOptions::new().host("127.0.0.1").port(self.server.port()).database("postgres");
+        let options = options.username(field("username")?).password(field("password")?).ssl_mode(PgSslMode::Disable);
+        match options.connect().await {
+            Ok(session) => session.close().await.map(|()| true).context("end a session"),
+            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("28P01") => Ok(false),
+            Err(other) => Err(other).context("neither accepted nor refused"),
+        }
+    }
+
     /// Makes two login roles below an owner and adopts the first by strategy `alternate`, without an overlap.
     pub(crate) async fn adopt_alternate(&self, name: &str) -> Result<()> {
         let (first, second, owner) = (format!("{name}_a"), format!("{name}_b"), format!("{name}_owner"));
@@ -129,6 +147,8 @@ impl Scene {
     pub(crate) async fn judge_with(&self, more: &[&str]) -> Result<Verdict> {
         let url = format!("postgres://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", self.server.port());
         let mut options: Vec<&str> = self.known.iter().flat_map(|role| ["--known", role]).collect();
+        let store = self.store.as_ref().map(SharedStore::url);
+        options.extend(store.iter().flat_map(|url| ["--store", url]));
         options.extend(more);
         oracle::judge(&self.daemon, &url, &options).await
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::Daemon;
@@ -14,10 +14,11 @@ pub(crate) fn segment(name: &str) -> String {
     name.replace('/', "%2F")
 }
 
-/// Whether a version should have been retired by now. One whose retirement failed waits for its next try.
+/// Whether a version should have been retired by now or will be in a moment. One whose retirement met passing trouble
+/// waits for seconds; one that needs a person for longer.
 fn is_overdue(version: &Value) -> bool {
     let at = version["retire_at"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-    version["stage"] == "previous" && at.is_some_and(|at| at <= Utc::now())
+    version["stage"] == "previous" && at.is_some_and(|at| at <= Utc::now() + TimeDelta::seconds(10))
 }
 
 impl Daemon {

@@ -14,7 +14,7 @@ mod proofs {
     use crate::support::wait::eventually;
 
     /// Less than what a rotation appends to the log in any case.
-    const LEAST_OF_A_ROTATION: u64 = 20 << 10;
+    const LEAST_OF_A_ROTATION: u64 = 4 << 10;
 
     /// How the disk is full.
     #[derive(Debug)]

@@ -65,8 +65,9 @@ pub(crate) async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request
         head.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     head.push_str("\r\n");
-    stream.write_all(head.as_bytes()).await.context("send the head")?;
-    stream.write_all(body).await.context("send the body")?;
+    // At once: a server that answers without reading a body resets the connection under one that comes later.
+    let whole = [head.as_bytes(), body].concat();
+    stream.write_all(&whole).await.context("send the request")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.context("read the answer")?;
     parse(&bytes)

@@ -272,3 +272,41 @@ async fn a_new_channel_is_told_what_is_open() {
     told.channel("late", late.url()).await;
     told.still.push(async || !late.got().is_empty()).await;
 }
+
+/// A route that leads nothing but errors to the receiver.
+fn errors_alone() -> RouteRules {
+    let matching = Matcher { severity: Some("error".to_owned()), ..Matcher::default() };
+    RouteRules { matching, channels: vec!["hook".to_owned()], ..RouteRules::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_of_a_failure_is_told_of_the_success_that_ends_it() {
+    let told = Told::new().await;
+    told.route("errors", errors_alone()).await;
+    let id = told.still.world.adopt("db", Strategy::Single).await;
+    told.still.world.request(&id).await;
+    told.still.push(async || told.still.world.current(&id).await.number == Some(2)).await;
+    assert!(told.got().is_empty(), "a success that ends nothing is no error");
+    told.still.world.fake.inject(FaultRule::next(Operation::Apply, Fault::Refuse).forever());
+    told.still.world.request(&id).await;
+    told.still.push(async || told.got().contains(&"rotation.rolled_back db".to_owned())).await;
+    told.still.world.fake.heal();
+    told.still.push(async || told.got().contains(&"rotation.succeeded db".to_owned())).await;
+    let threads: BTreeSet<String> =
+        told.receiver.got().iter().map(|got| got.body["data"]["thread"].to_string()).collect();
+    assert_eq!(threads.len(), 1, "one matter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_is_resolved_where_a_route_leads_warnings_alone_and_even_if_silenced_since() {
+    let told = Told::new().await;
+    let matching = Matcher { kinds: vec!["expiry.warning".to_owned()], ..Matcher::default() };
+    told.route("warnings", RouteRules { matching, channels: vec!["hook".to_owned()], ..RouteRules::default() }).await;
+    told.track("domain", 20).await;
+    told.still.push(async || !told.got().is_empty()).await;
+    let until = Moment(begin() + TimeDelta::days(365));
+    let request = PutSilence { matching: Matcher::default(), until, reason: "a holiday".to_owned() };
+    routes::silence(&told.still.world.engine, &actor(), request).await.expect("silenced");
+    told.track("domain", 400).await;
+    told.still.push(async || told.got().contains(&"expiry.resolved domain".to_owned())).await;
+}

@@ -134,17 +134,20 @@ impl Engine {
         let public_url = self.options.public_url.as_deref();
         let Some(matter) = matter_of(event, &about, crate::store::tenant::ROOT, public_url) else { return Ok(()) };
         let message = &matter.message;
-        if matter.is_answer
-            && message.severity == Severity::Info
-            && message.kind != "rotation.succeeded"
-            && !notice::is_thread_open(tx, tenant, &message.thread).await?
-        {
+        let is_awaited = matter.is_answer && notice::is_thread_open(tx, tenant, &message.thread).await?;
+        if matter.is_answer && !is_awaited && message.kind != "rotation.succeeded" {
             return Ok(());
         }
-        let muted = self.muted(tx, tenant, configured, &matter, event).await?;
+        // Who was told that something is wrong is told that it is over, whatever routes and silences say by now.
+        let (told, muted) = match is_awaited {
+            true => (send::list_told(tx, tenant, &message.thread).await?, String::new()),
+            false => (Vec::new(), self.muted(tx, tenant, configured, &matter, event).await?),
+        };
         let routes: Vec<&RouteRules> = configured.routes.iter().filter(|route| route.means(&matter)).collect();
-        let shares =
-            if muted.is_empty() { configured.shares(&matter, &routes, news, event, self.now()) } else { Vec::new() };
+        let mut shares = Vec::new();
+        if muted.is_empty() {
+            shares = configured.shares(&matter, &routes, &told, news, event, self.now());
+        }
         if shares.is_empty() && message.severity == Severity::Info {
             return Ok(());
         }
@@ -340,21 +343,21 @@ impl RouteRules {
 }
 
 impl Configured {
-    /// Who gets a matter, and not before when. Without any route, every channel gets what is at least a warning.
+    /// Who gets a matter, and not before when: whom routes name, and who was told of it before. Without any route,
+    /// every channel gets what is at least a warning.
     fn shares(
         &self,
         matter: &Matter,
         routes: &[&RouteRules],
+        told: &[DocumentId],
         news: &News,
         event: &Event,
         now: DateTime<Utc>,
     ) -> Vec<Share> {
         let mut named: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-        if self.routes.is_empty() && matter.message.severity >= Severity::Warning
-            || self.routes.is_empty() && matter.is_answer && matter.message.kind != "rotation.succeeded"
-        {
-            named.extend(self.channels.iter().map(|(channel, _)| (channel.name.as_str(), now)));
-        }
+        let by_default = self.routes.is_empty() && matter.message.severity >= Severity::Warning;
+        let meant = self.channels.iter().filter(|(channel, _)| by_default || told.contains(&channel.id));
+        named.extend(meant.map(|(channel, _)| (channel.name.as_str(), now)));
         for route in routes {
             let at = route.not_before(matter, now);
             for name in &route.channels {

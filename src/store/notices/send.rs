@@ -208,6 +208,25 @@ pub async fn find_first_due(
     found.map(|id| reader.id("id", SendId::parse, &id)).transpose()
 }
 
+/// The channels that were told of a matter since it was last resolved, or are about to be.
+pub async fn list_told(tx: &mut Tx, tenant: &TenantId, thread: &str) -> Result<Vec<DocumentId>, StoreError> {
+    let rows: Vec<String> = on!(tx, "list who was told of a matter", |conn| {
+        sqlx::query_scalar(
+            "SELECT DISTINCT send.channel_id FROM notice JOIN send ON send.notice_id = notice.id
+             WHERE notice.thread = $1 AND notice.tenant_id = $2 AND send.state IN ('waiting', 'sent', 'grouped')
+                 AND NOT EXISTS (
+                     SELECT 1 FROM notice AS later
+                     WHERE later.thread = notice.thread AND later.state = 'resolved' AND later.id > notice.id)",
+        )
+        .bind(thread)
+        .bind(tenant.as_str())
+        .fetch_all(&mut *conn)
+        .await
+    })?;
+    let reader = Reader { table: "send", row: thread };
+    rows.iter().map(|id| reader.id("channel_id", DocumentId::parse, id)).collect()
+}
+
 /// How many sends are open, when the oldest of them was made, and how many are dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {

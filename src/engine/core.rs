@@ -147,7 +147,7 @@ pub struct Parts {
 }
 
 /// Attempts to deliver notices at the same time, in all and by one channel.
-const TELLING: usize = 64;
+const TELLING: usize = 128;
 const PER_CHANNEL: usize = 8;
 
 /// The engine. Shared by its loop, its tasks and the surfaces.

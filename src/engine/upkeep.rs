@@ -7,13 +7,16 @@ use chrono::TimeDelta;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use super::{Engine, Trouble, ops::keys};
-use crate::store::idempotency;
+use crate::store::{idempotency, notices::notice};
 
 /// Says that the process lives.
 pub type Feed = Arc<dyn Fn() + Send + Sync>;
 
 /// How long answers are kept for their idempotency keys.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// How long notices are listed after they were made; dead letters stay.
+const TOLD_FOR: TimeDelta = TimeDelta::days(400);
 
 /// The recurring jobs of a process; they end when it is stopped or dropped with the runtime.
 pub struct Upkeep(JobScheduler);
@@ -85,9 +88,14 @@ async fn learn(engine: Arc<Engine>) -> Result<(), Trouble> {
 }
 
 async fn forget(engine: Arc<Engine>) -> Result<(), Trouble> {
-    let before = engine.now() - KEPT_FOR;
+    let (answers, notices) = (engine.now() - KEPT_FOR, engine.now() - TOLD_FOR);
     engine
-        .write(move |tx| Box::pin(async move { Ok(idempotency::delete_before(tx, before).await?) }))
+        .write(move |tx| {
+            Box::pin(async move {
+                idempotency::delete_before(tx, answers).await?;
+                Ok::<_, Trouble>(notice::prune(tx, notices).await?)
+            })
+        })
         .await
         .map(|_: u64| ())
 }

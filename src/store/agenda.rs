@@ -58,15 +58,8 @@ pub struct Ask<'a> {
 pub enum Part {
     /// Secrets, targets, and what else acts without a channel.
     Working,
-    /// Sends: rows whose lane is a channel.
+    /// Sends: rows whose lane is a channel, the id of a document.
     Telling,
-}
-
-impl Part {
-    /// Whether the lane of its rows is a channel: the id of a document.
-    fn is_telling(self) -> bool {
-        self == Self::Telling
-    }
 }
 
 fn length_us(length: Duration) -> i64 {
@@ -76,7 +69,7 @@ fn length_us(length: Duration) -> i64 {
 /// Claims due rows for which their lanes have room, earliest first. One fence serves the batch: it grows with each claim of a row.
 pub async fn claim_due(tx: &mut Tx, ask: &Ask<'_>) -> Result<Vec<Claim>, StoreError> {
     let fence = next_fence(tx).await?;
-    let sql = tx.dialect().claim;
+    let sql = tx.dialect().claim.of(ask.part);
     let rooms = super::codec::json(&ask.rooms);
     let per_lane = i64::try_from(ask.room_per_lane).unwrap_or(i64::MAX);
     let rows: Vec<(String, String, String, i64, i64)> = on!(tx, "claim due work", |conn| {
@@ -89,7 +82,6 @@ pub async fn claim_due(tx: &mut Tx, ask: &Ask<'_>) -> Result<Vec<Claim>, StoreEr
             .bind(ask.limit)
             .bind(length_us(ask.boot))
             .bind(per_lane)
-            .bind(ask.part.is_telling())
             .fetch_all(&mut *conn)
             .await
     })?;
@@ -142,15 +134,10 @@ pub async fn find_earliest(
     full_lanes: &[String],
     boot: Duration,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let sql = tx.dialect().earliest;
+    let sql = tx.dialect().earliest.of(part);
     let lanes = super::codec::json(&full_lanes);
     let due: Option<i64> = on!(tx, "look for the next due time", |conn| {
-        sqlx::query_scalar(sql)
-            .bind(&lanes)
-            .bind(length_us(boot))
-            .bind(part.is_telling())
-            .fetch_optional(&mut *conn)
-            .await
+        sqlx::query_scalar(sql).bind(&lanes).bind(length_us(boot)).fetch_optional(&mut *conn).await
     })?;
     Ok(due.map(from_micros))
 }

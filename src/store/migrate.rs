@@ -32,10 +32,16 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_notices.sql"),
         postgres: include_str!("../../migrations/postgres/0002_notices.sql"),
     },
+    Step {
+        version: 3,
+        name: "sends are found alone",
+        sqlite: include_str!("../../migrations/sqlite/0003_sends_are_found_alone.sql"),
+        postgres: include_str!("../../migrations/postgres/0003_sends_are_found_alone.sql"),
+    },
 ];
 
 /// The newest schema that this binary knows.
-pub const LATEST: i64 = 2;
+pub const LATEST: i64 = 3;
 
 fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
     let migrations: Vec<Migration> = STEPS

@@ -18,6 +18,7 @@ use keywheel::{
     },
     model::Actor,
     notify::Limits,
+    store::{StoreError, notices::notice},
 };
 use keywheel_contract::kit::{Fault, FaultRule, Operation, Strategy};
 use serde_json::json;
@@ -309,4 +310,22 @@ async fn a_warning_is_resolved_where_a_route_leads_warnings_alone_and_even_if_si
     routes::silence(&told.still.world.engine, &actor(), request).await.expect("silenced");
     told.track("domain", 400).await;
     told.still.push(async || told.got().contains(&"expiry.resolved domain".to_owned())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_notices_are_forgotten_and_dead_letters_stay() {
+    let told = Told::new().await;
+    told.receiver.answer_next(&[204, 404]);
+    told.track("delivered", 20).await;
+    told.still.push(async || !told.got().is_empty()).await;
+    told.track("refused", 20).await;
+    let engine = &told.still.world.engine;
+    let dead = ListNotices { failed: true, ..ListNotices::default() };
+    told.still.push(async || !notices::list(engine, &actor(), &dead).await.expect("listed").is_empty()).await;
+    let before = engine.now() + TimeDelta::days(1);
+    let forgotten: Result<u64, StoreError> =
+        engine.store.write(move |tx| Box::pin(async move { notice::prune(tx, before).await })).await;
+    assert!(forgotten.expect("forgotten") > 0);
+    let left: Vec<String> = told.notices().await.into_iter().map(|notice| notice.subject).collect();
+    assert_eq!(left, ["refused"]);
 }

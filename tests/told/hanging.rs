@@ -25,7 +25,7 @@ mod proofs {
     /// One outside call of a rotation may take so long; asserted is five times that for all rotations together.
     const PROMISE: Duration = Duration::from_secs(10);
     /// Attempts that the engine makes at the same time.
-    const ROOM: u64 = 64;
+    const ROOM: u64 = 128;
     const CHANNELS: usize = 10;
 
     /// Accepts every connection, keeps it and never answers.

@@ -38,6 +38,16 @@ const BEHIND: TimeDelta = TimeDelta::seconds(2);
 /// How long a send waits while another one tries whether a failing channel works again.
 const HALF_OPEN: TimeDelta = TimeDelta::seconds(20);
 
+/// Attempts at the same time by one channel. Mail relays count the connections of one client; a channel that fails
+/// leaves the room to others.
+fn at_a_time(kind: &str, failures: i64) -> usize {
+    match (kind, failures) {
+        ("email", 0) => 4,
+        (_, 0) => 32,
+        _ => 1,
+    }
+}
+
 /// A send with all that belongs to it.
 #[derive(Clone)]
 pub(super) struct Sending {
@@ -99,6 +109,7 @@ impl Engine {
             return Ok(Found::Dropped(Box::new(send)));
         }
         let health = send::find_health(&mut tx, &send.channel).await?;
+        self.telling.set_limit(send.channel.as_str(), at_a_time(&rules.kind, health.failures));
         if let Some(until) = health.paused_until.filter(|until| *until > now) {
             return Ok(Found::Later(until));
         }
@@ -156,7 +167,7 @@ impl Engine {
                     after.send = ended;
                 }
                 send::update(tx, &claim.tenant, &after.send).await?;
-                if after.health != sending.health {
+                if after.is_news_of_health(&sending.health) {
                     send::put_health(tx, &after.send.channel, &after.health).await?;
                 }
                 engine.tell_of_channel(tx, &claim, &sending, &after, because.as_ref()).await?;

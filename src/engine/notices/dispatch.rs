@@ -139,10 +139,12 @@ impl Engine {
             return Ok(());
         }
         // Who was told that something is wrong is told that it is over, whatever routes and silences say by now.
-        let (told, muted) = match is_awaited {
-            true => (send::list_told(tx, tenant, &message.thread).await?, String::new()),
-            false => (Vec::new(), self.muted(tx, tenant, configured, &matter, event).await?),
-        };
+        let (mut told, mut muted) = (Vec::new(), String::new());
+        if is_awaited {
+            told = send::list_told(tx, tenant, &message.thread).await?;
+        } else {
+            muted = self.muted(tx, tenant, configured, &matter, event).await?;
+        }
         let routes: Vec<&RouteRules> = configured.routes.iter().filter(|route| route.means(&matter)).collect();
         let mut shares = Vec::new();
         if muted.is_empty() {

@@ -28,6 +28,22 @@ pub(super) struct After {
     pub(super) is_gone: bool,
 }
 
+/// How long a working channel may go on delivering until that is noted again.
+const NOTED_EVERY: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
+
+impl After {
+    /// Whether the health is worth a write: that a working channel still works is noted now and then.
+    pub(super) fn is_news_of_health(&self, before: &Health) -> bool {
+        let noted_at = before
+            .delivered_at
+            .filter(|_| Health { delivered_at: self.health.delivered_at, ..before.clone() } == self.health);
+        match (noted_at, self.health.delivered_at) {
+            (Some(before), Some(now)) => now - before >= NOTED_EVERY,
+            _ => *before != self.health,
+        }
+    }
+}
+
 /// Says what follows.
 pub(super) fn after(send: &Send, health: &Health, outcome: &Outcome, now: DateTime<Utc>, drawn: u32) -> After {
     let mut send = Send { attempts: send.attempts + 1, ..send.clone() };
@@ -135,6 +151,20 @@ mod tests {
         let ill = Health { failures: 7, paused_until: Some(now), ..Health::default() };
         let done = after(&fresh(), &ill, &Outcome::Delivered { answer: "ok".to_owned() }, now, 0);
         assert_eq!((done.send.state.as_str(), done.health.failures, done.health.paused_until), ("sent", 0, None));
+    }
+
+    #[test]
+    fn a_working_channel_is_noted_now_and_then_and_a_change_at_once() {
+        let now = from_micros(2_000_000_000);
+        let done = |before: &Health| after(&fresh(), before, &Outcome::Delivered { answer: String::new() }, now, 0);
+        let since =
+            |seconds| Health { delivered_at: Some(now - chrono::TimeDelta::seconds(seconds)), ..Health::default() };
+        assert!(done(&Health::default()).is_news_of_health(&Health::default()));
+        assert!(!done(&since(9)).is_news_of_health(&since(9)));
+        assert!(done(&since(10)).is_news_of_health(&since(10)));
+        let ill = Health { failures: 1, ..since(1) };
+        assert!(done(&ill).is_news_of_health(&ill));
+        assert!(after(&fresh(), &since(1), &again(), now, 0).is_news_of_health(&since(1)));
     }
 
     #[test]

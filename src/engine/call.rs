@@ -4,11 +4,17 @@
 //! its own and is never dropped by a time limit before its deadline; at its deadline it is *unknown*, its task is
 //! aborted, and that closes its connection.
 
+mod progress;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use keywheel_contract::{
-    Applied, Cx, Failure, Material, Observation, Preflight, Prepared, Redactor, Rotator, Settled, Target, Verdict, Work,
+    Applied, Checkpoint, Cx, Failure, Material, NotKept, Observation, Overlap, Preflight, Prepared, Redactor, Rotator,
+    Settled, Target, Verdict, Work,
 };
+
+pub(super) use progress::Progress;
 
 use super::{Engine, Trouble};
 use crate::store::proof::{Published, Sealed};
@@ -46,10 +52,19 @@ impl Call {
         self.run(|cx, call| async move { call.rotator.prepare(&cx.cx(), &call.target, &call.work).await }).await
     }
 
-    pub(super) async fn apply_sealed(&self, sealed: &Sealed) -> Result<Applied, Failure> {
+    /// Applies the value that is read back from the store. What the rotator learns on the way, and what the target
+    /// issued, is sealed in its place.
+    pub(super) async fn apply_sealed(&self, sealed: &Sealed, progress: &Arc<Progress>) -> Result<Applied, Failure> {
         let candidate = self.open(sealed.version())?;
-        self.run(|cx, call| async move { call.rotator.apply(&cx.cx(), &call.target, &call.work, &candidate).await })
-            .await
+        let checkpoint = Arc::clone(progress) as Arc<dyn Checkpoint>;
+        let applied = self.run_keeping(self.patience(), checkpoint, |cx, call| async move {
+            call.rotator.apply(&cx.cx(), &call.target, &call.work, &candidate).await
+        });
+        let applied = applied.await?;
+        if let Some((material, identity)) = &applied.issued {
+            progress.keep(material, identity).await?;
+        }
+        Ok(applied)
     }
 
     pub(super) async fn verify(&self, candidate: Material) -> Result<Verdict, Failure> {
@@ -67,8 +82,10 @@ impl Call {
     }
 
     pub(super) async fn revert(&self, candidate: Material) -> Result<(), Failure> {
-        self.run(|cx, call| async move { call.rotator.revert(&cx.cx(), &call.target, &call.work, &candidate).await })
-            .await
+        self.run_keeping(self.patience(), Arc::new(NotKept), |cx, call| async move {
+            call.rotator.revert(&cx.cx(), &call.target, &call.work, &candidate).await
+        })
+        .await
     }
 
     pub(super) async fn retire_old(&self, old: Material, live: &Published) -> Result<(), Failure> {
@@ -77,20 +94,46 @@ impl Call {
             .await
     }
 
+    /// Whether there is a way back without a version before: what was brought is taken away again.
+    pub(super) fn can_revert_to_nothing(&self) -> bool {
+        let declared = self.rotator.declare(&self.target.settings, &self.work.settings);
+        declared.is_ok_and(|declared| declared.overlap == Overlap::Certificate)
+    }
+
     fn open(&self, version: &crate::model::Version) -> Result<Material, Failure> {
         self.engine.open(version).map_err(|trouble| Failure::from(&trouble))
     }
 
-    /// Runs a call in a task of its own, up to the deadline.
+    /// How long a change may take: the usual step, or what the rotator asks for.
+    fn patience(&self) -> Duration {
+        let usual = self.engine.options.step_deadline;
+        self.rotator.patience(&self.target.settings, &self.work.settings).map_or(usual, |asked| asked.max(usual))
+    }
+
+    /// Runs a call in a task of its own, up to the usual deadline.
     async fn run<T, F, Fut>(&self, call: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(OwnedCx, Owned) -> Fut,
         Fut: Future<Output = Result<T, Failure>> + Send + 'static,
     {
+        self.run_keeping(self.engine.options.step_deadline, Arc::new(NotKept), call).await
+    }
+
+    /// Runs a call in a task of its own, up to the deadline; what it learns goes to the checkpoint.
+    async fn run_keeping<T, F, Fut>(
+        &self,
+        deadline: Duration,
+        checkpoint: Arc<dyn Checkpoint>,
+        call: F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(OwnedCx, Owned) -> Fut,
+        Fut: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
         self.check_right()?;
-        let deadline = self.engine.options.step_deadline;
-        let cx = OwnedCx { engine: Arc::clone(&self.engine), deadline };
+        let cx = OwnedCx { engine: Arc::clone(&self.engine), deadline, now: self.engine.now(), checkpoint };
         let owned = Owned { rotator: Arc::clone(&self.rotator), target: self.target.clone(), work: self.work.clone() };
         let mut task = tokio::spawn(call(cx, owned));
         let answer = tokio::select! {
@@ -138,12 +181,19 @@ struct Owned {
 struct OwnedCx {
     engine: Arc<Engine>,
     deadline: Duration,
+    now: DateTime<Utc>,
+    checkpoint: Arc<dyn Checkpoint>,
 }
 
 impl OwnedCx {
     fn cx(&self) -> Cx<'_> {
         // The rotator's own limits end a little before the engine's, so that the target's word is heard.
-        Cx { random: &*self.engine.random, deadline: self.deadline.mul_f64(0.9) }
+        Cx {
+            random: &*self.engine.random,
+            deadline: self.deadline.mul_f64(0.9),
+            now: self.now,
+            checkpoint: &*self.checkpoint,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Engine {
         secret.next_number += 1;
         secret.rotation = None;
         self.resolve_warning(tx, subject).await?;
-        secret.expires_at = next_life(subject, now);
+        secret.expires_at = self.own_end(subject, running, id)?.or_else(|| next_life(subject, now));
         let second_look = running.fold.changed_hands.then(|| now + self.second_look());
         let daily = self.options.probe_every.map(|every| now + every);
         secret.probe_at = second_look.or(daily);
@@ -176,6 +176,13 @@ impl Engine {
         self.list_rotation(tx, of, &fold, running.started_at).await?;
         let seq = seq.unwrap_or(subject.seq);
         Ok(Subject { secret, seq, schedule, live, open: Vec::new(), running: None, ..subject.clone() })
+    }
+
+    /// When the published value ends by itself, where its kind has an end.
+    fn own_end(&self, subject: &Subject, running: &Running, id: &VersionId) -> Result<Option<DateTime<Utc>>, RunError> {
+        let Some(published) = subject.find_live(id) else { return Ok(None) };
+        let rotator = self.rotators.find(&running.fold.planned.rotator)?;
+        Ok(rotator.expires_at(&running.fold.planned.settings, &self.open(published)?))
     }
 
     /// How long the version before stays valid: not at all where the target can hold only one.

@@ -6,7 +6,7 @@ use keywheel_contract::{Decision, Failure, Material, Seen, Settled, Verdict as V
 
 use super::{
     alerts::Wrong,
-    call::{CLAIM_LOST, Call},
+    call::{CLAIM_LOST, Call, Progress},
     load::{Running, Subject},
     runner::{RunError, Runner, Then},
 };
@@ -70,8 +70,9 @@ impl Runner {
         attempt: u32,
     ) -> Result<Then, RunError> {
         let sealed = proof::find_sealed(&self.engine.store, &self.claim.tenant, candidate).await?;
+        let progress = Progress::of(&self.engine, &self.claim, candidate);
         let applied = match &sealed {
-            Some(sealed) => call.apply_sealed(sealed).await,
+            Some(sealed) => call.apply_sealed(sealed, &progress).await,
             None => Err(Failure::transient("not-sealed", "the candidate is not in the store", "restore the store")),
         };
         let recorded = match applied {
@@ -89,7 +90,8 @@ impl Runner {
         };
         let went_well = matches!(recorded, Recorded::Applied { .. });
         let running = self.record(running, vec![recorded]).await?;
-        let Some(seq) = running.seq.filter(|_| went_well) else { return Ok(Then::LookAgain) };
+        let is_known = went_well && !progress.has_kept();
+        let Some(seq) = running.seq.filter(|_| is_known) else { return Ok(Then::LookAgain) };
         let resolved = Some(call.target.clone());
         let mut subject = Subject { running: Some(running), seq, resolved, ..subject.clone() };
         subject.live.extend(sealed.map(Sealed::into_version).filter(|_| subject.find_live(candidate).is_none()));
@@ -258,7 +260,7 @@ impl Runner {
     async fn revert(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
         let call = self.call(subject, running).await?;
         let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
-        if call.work.current.is_none() {
+        if call.work.current.is_none() && !call.can_revert_to_nothing() {
             let because = Because::new(
                 "no-way-back",
                 "the rotation failed and no earlier value is known to go back to",

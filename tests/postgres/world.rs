@@ -10,8 +10,8 @@ use std::{
 
 use chrono::Utc;
 use keywheel_contract::{
-    Cx, FindingKind, Material, Observation, Preflight, Prepared, Random, RotationId, Rotator, Seen, Target, TargetId,
-    Verdict, Work, verdict_of,
+    Cx, FindingKind, Material, NotKept, Observation, Preflight, Prepared, Random, RotationId, Rotator, Seen, Target,
+    TargetId, Verdict, Work, verdict_of,
 };
 use keywheel_database::PostgresRotator;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ impl World {
     }
 
     pub(crate) fn cx(&self) -> Cx<'_> {
-        Cx { random: &self.random, deadline: self.deadline }
+        Cx { random: &self.random, deadline: self.deadline, now: Utc::now(), checkpoint: &NotKept }
     }
 
     /// The server as a target, with the superuser as admin.

@@ -20,6 +20,7 @@
 pub mod kit;
 
 mod answer;
+mod checkpoint;
 mod failure;
 mod id;
 mod material;
@@ -32,6 +33,7 @@ pub use answer::{
     Applied, Check, CheckOutcome, Declaration, Finding, FindingKind, Observation, Origin, Overlap, Preflight, Prepared,
     Probing, Refusal, Revertible, Seen, Settled, Standing, Verdict, verdict_of,
 };
+pub use checkpoint::{Checkpoint, NotKept};
 pub use failure::{Decision, Failure};
 pub use id::{
     ActorId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId, RotationId, SecretId,

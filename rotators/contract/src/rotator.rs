@@ -1,6 +1,9 @@
 //! The trait that every rotator implements.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
@@ -24,6 +27,16 @@ pub trait Rotator: Send + Sync {
 
     /// Tells who a given value is at the target (a role, a key id), not secret. Pure.
     fn identity(&self, secret: &Value, material: &Material) -> Result<String, Failure>;
+
+    /// When a value ends by itself, where its kind has an end, such as a certificate's. Pure.
+    fn expires_at(&self, _secret: &Value, _material: &Material) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// How long one `apply` or `revert` may take, where that is more than the daemon's usual step. Pure.
+    fn patience(&self, _target: &Value, _secret: &Value) -> Option<Duration> {
+        None
+    }
 
     /// Looks, without any effect outside: reachable, permitted, what exactly would change, what stands in the way,
     /// and the negative control (a random credential over the same path must be refused).
@@ -58,7 +71,9 @@ pub trait Rotator: Send + Sync {
     /// rotation's id and waits until it is gone. Changes no credential.
     async fn settle(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Settled, Failure>;
 
-    /// Restores what was before `apply`; harmless if `apply` never happened, or twice.
+    /// Restores what was before `apply`; harmless if `apply` never happened, or twice. Without a version before, only
+    /// a rotator whose credentials are valid independently of each other ([`Overlap::Certificate`](crate::Overlap)) is
+    /// asked: it takes away what `apply` brought.
     async fn revert(&self, cx: &Cx<'_>, target: &Target, work: &Work, candidate: &Material) -> Result<(), Failure>;
 
     /// Makes the target refuse an old credential, found by its identity and never by its age. `old` is its value,

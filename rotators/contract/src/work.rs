@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::{Material, Random, RotationId, TargetId};
+use crate::{Checkpoint, Material, Random, RotationId, TargetId};
 
 /// The context of one operation.
 #[derive(Clone, Copy)]
@@ -14,6 +15,10 @@ pub struct Cx<'a> {
     /// How long the operation may take; the engine abandons it then. A rotator passes it on as connect,
     /// statement and lock limits.
     pub deadline: Duration,
+    /// The time, for values that carry one; a rotator has no clock of its own for them.
+    pub now: DateTime<Utc>,
+    /// Where `apply` keeps its progress.
+    pub checkpoint: &'a dyn Checkpoint,
 }
 
 /// Where a credential takes effect, as it is configured now.

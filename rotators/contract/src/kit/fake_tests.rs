@@ -9,8 +9,8 @@ use super::{
     Door, FakeRotator, FakeTarget, Fault, FaultPlan, FaultRule, Operation, SeededRandom, Stage, Strategy, random::hex,
 };
 use crate::{
-    Applied, Cx, Decision, Failure, Material, Observation, Prepared, Refusal, RotationId, Rotator, Seen, Settled,
-    Verdict, Work, verdict_of,
+    Applied, Cx, Decision, Failure, Material, NotKept, Observation, Prepared, Refusal, RotationId, Rotator, Seen,
+    Settled, Verdict, Work, verdict_of,
 };
 
 struct World {
@@ -35,7 +35,8 @@ impl World {
             next_due_at: None,
         };
         let rotator = FakeRotator { target };
-        let cx = Cx { random: &random, deadline: Duration::from_secs(1) };
+        let cx =
+            Cx { random: &random, deadline: Duration::from_secs(1), now: DateTime::UNIX_EPOCH, checkpoint: &NotKept };
         let prepared = rotator.prepare(&cx, &stage.target, &work).await.expect("prepared");
         let Prepared::Minted { material: candidate, .. } = prepared else { panic!("minted here") };
         Self { rotator, stage, work, candidate, random }
@@ -50,7 +51,7 @@ impl World {
     }
 
     fn cx(&self) -> Cx<'_> {
-        Cx { random: &self.random, deadline: Duration::from_secs(1) }
+        Cx { random: &self.random, deadline: Duration::from_secs(1), now: DateTime::UNIX_EPOCH, checkpoint: &NotKept }
     }
 
     async fn apply(&self) -> Result<Applied, Failure> {

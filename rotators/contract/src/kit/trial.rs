@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Rig, Stage, Violation};
 use crate::{
-    Applied, Cx, Declaration, Failure, Material, Observation, Preflight, Prepared, Probing, Redactor, RotationId,
-    Rotator, Seen, Settled, Verdict, Work, verdict_of,
+    Applied, Cx, Declaration, Failure, Material, NotKept, Observation, Preflight, Prepared, Probing, Redactor,
+    RotationId, Rotator, Seen, Settled, Verdict, Work, verdict_of,
 };
 
 /// The longest pause between two looks, whatever the rotator suggests.
@@ -81,7 +81,7 @@ impl<'r> Trial<'r> {
     }
 
     pub(super) fn cx(&self) -> Cx<'r> {
-        Cx { random: self.rig.random(), deadline: self.rig.deadline() }
+        Cx { random: self.rig.random(), deadline: self.rig.deadline(), now: Utc::now(), checkpoint: &NotKept }
     }
 
     pub(super) fn note(&self, operation: &'static str, said: &dyn Debug) {

@@ -1,0 +1,1 @@
+//! Certificates from public authorities by ACME (RFC 8555).

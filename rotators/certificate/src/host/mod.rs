@@ -1,0 +1,1 @@
+//! Certificates on this host: folders of versions, one link that is switched, hooks.

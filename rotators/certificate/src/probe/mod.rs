@@ -1,0 +1,1 @@
+//! Handshakes that prove which certificate is served.

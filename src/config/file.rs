@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Daemon, DeliveryRoot, Engine, Hook, Keys, Log, Notify, Store};
+use super::{Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Log, Notify, ScanRoot, Store};
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,4 +26,10 @@ pub struct Config {
     /// `[[delivery_root]]`.
     #[serde(rename = "delivery_root")]
     pub delivery_roots: Vec<DeliveryRoot>,
+    /// `[[install_root]]`.
+    #[serde(rename = "install_root")]
+    pub install_roots: Vec<InstallRoot>,
+    /// `[[scan_root]]`.
+    #[serde(rename = "scan_root")]
+    pub scan_roots: Vec<ScanRoot>,
 }

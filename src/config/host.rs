@@ -1,4 +1,5 @@
-//! `[[hook]]` and `[[delivery_root]]`: what the daemon may run and where it may write.
+//! `[[hook]]`, `[[delivery_root]]`, `[[install_root]]` and `[[scan_root]]`: what the daemon may run, where it may write
+//! and where it may look.
 
 use std::path::PathBuf;
 
@@ -30,6 +31,39 @@ fn half_a_minute() -> HumanDuration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryRoot {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// The folder, by absolute path.
+    pub path: PathBuf,
+}
+
+/// A folder below which the daemon may install certificates. API and commands refer to it by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstallRoot {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// The folder, by absolute path.
+    pub path: PathBuf,
+    /// Whose the files are; the daemon's own user if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The group of the files; the daemon's own if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The mode of private keys: `0600`, or `0640` for a group that reads them.
+    #[serde(default = "only_owner")]
+    pub key_mode: String,
+}
+
+fn only_owner() -> String {
+    "0600".to_owned()
+}
+
+/// A folder below which the daemon may look for certificates. API and commands refer to it by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScanRoot {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
     /// The folder, by absolute path.

@@ -92,14 +92,26 @@ impl Loaded {
                 return Err(self.value(&format!("hook.{}", hook.name), permitted));
             }
         }
-        for root in &config.delivery_roots {
-            if !is_name(&root.name) || !root.path.is_absolute() {
-                let permitted = "a name of letters, digits, `-`, `_` and an absolute path";
-                return Err(self.value(&format!("delivery_root.{}", root.name), permitted));
-            }
-        }
         self.check_names("hook", config.hooks.iter().map(|hook| hook.name.as_str()))?;
-        self.check_names("delivery_root", config.delivery_roots.iter().map(|root| root.name.as_str()))
+        self.check_roots("delivery_root", config.delivery_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
+        self.check_roots("install_root", config.install_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
+        self.check_roots("scan_root", config.scan_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
+        for root in config.install_roots.iter().filter(|root| !["0600", "0640"].contains(&root.key_mode.as_str())) {
+            return Err(self.value(&format!("install_root.{}.key_mode", root.name), "`0600` or `0640`"));
+        }
+        Ok(())
+    }
+
+    fn check_roots<'r>(
+        &self,
+        section: &str,
+        roots: impl Iterator<Item = (&'r str, &'r Path)> + Clone,
+    ) -> Result<(), ConfigError> {
+        if let Some((name, _)) = roots.clone().find(|(name, path)| !is_name(name) || !path.is_absolute()) {
+            let permitted = "a name of letters, digits, `-`, `_` and an absolute path";
+            return Err(self.value(&format!("{section}.{name}"), permitted));
+        }
+        self.check_names(section, roots.map(|(name, _)| name))
     }
 
     fn check_sources(&self) -> Result<(), ConfigError> {

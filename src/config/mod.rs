@@ -25,7 +25,7 @@ pub use error::ConfigError;
 pub(crate) use error::did_you_mean;
 pub use every::Every;
 pub use file::Config;
-pub use host::{DeliveryRoot, Hook};
+pub use host::{DeliveryRoot, Hook, InstallRoot, ScanRoot};
 pub use keys::{KeySource, Keys};
 pub use load::{DEFAULT_PATH, Loaded};
 pub use log::{Log, LogFormat};

@@ -1,5 +1,7 @@
 //! The engine's parts: store, keys, time, randomness, rotators, and what the configuration file allows on this host.
 
+mod hook;
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -19,6 +21,8 @@ use crate::{
     notify,
     store::Store,
 };
+
+pub use hook::Hook;
 
 use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened};
 
@@ -47,17 +51,6 @@ impl Rotators {
             Trouble::new(Kind::Invalid, "unknown-rotator", sentence, format!("choose one of `{known}`"))
         })
     }
-}
-
-/// A command that the configuration file names: the only kind that the daemon runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hook {
-    /// The program and its arguments; no shell.
-    pub argv: Vec<String>,
-    /// How long it may run.
-    pub timeout: Duration,
-    /// The user to run it as; the daemon's own if none is given.
-    pub user: Option<String>,
 }
 
 /// A folder below which the daemon may write deliveries.

@@ -4,7 +4,7 @@
 //! old one; then the folder is synced and the hook runs. A crash leaves the old file or the new one, and perhaps one
 //! more temporary file, which the next try replaces. A failed delivery is tried again on its own for ever.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -166,7 +166,7 @@ impl Engine {
             Trouble::new(Kind::Internal, "delivery-panicked", "the writing of a file panicked", "report this defect")
         })??;
         match hook {
-            Some(hook) => run_hook(&hook, self.options.step_deadline).await,
+            Some(hook) => hook.run(self.options.step_deadline).await,
             None => Ok(()),
         }
     }
@@ -209,54 +209,5 @@ impl Engine {
             let sentence = format!("no hook is named `{name}`");
             Trouble::new(Kind::Invalid, "unknown-hook", sentence, "add `[[hook]]` to the configuration file")
         })
-    }
-}
-
-/// Runs a hook: its own process group, an empty environment, no input, nothing kept of its output, ended at its limit.
-async fn run_hook(hook: &Hook, default: Duration) -> Result<(), Trouble> {
-    let failed = |sentence: String| {
-        Trouble::new(Kind::Refused, "hook-failed", sentence, "run the hook by hand as the daemon's user")
-    };
-    let Some((program, arguments)) = hook.argv.split_first() else {
-        return Err(failed("the hook has no program".to_owned()));
-    };
-    let mut command = match &hook.user {
-        None => {
-            let mut command = tokio::process::Command::new(program);
-            command.args(arguments);
-            command
-        }
-        Some(user) => {
-            let mut command = tokio::process::Command::new("setpriv");
-            command.args(["--reuid", user, "--regid", user, "--init-groups", "--no-new-privs", "--", program]);
-            command.args(arguments);
-            command
-        }
-    };
-    let mut child = command
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(format!("`{program}` cannot be started: {error}")))?;
-    let limit = if hook.timeout.is_zero() { default } else { hook.timeout };
-    match tokio::time::timeout(limit, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(failed(format!("`{program}` ended with {status}"))),
-        Ok(Err(error)) => Err(failed(format!("`{program}` was lost: {error}"))),
-        Err(_) => {
-            if let Some(pid) =
-                child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
-            {
-                // It may have ended meanwhile; then there is nothing to end.
-                let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-            }
-            Err(failed(format!("`{program}` did not end within {} s", limit.as_secs())))
-        }
     }
 }

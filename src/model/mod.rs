@@ -1,6 +1,7 @@
 //! Floor 0: the words of the house as types. No I/O, no clock, no randomness.
 
 mod actor;
+mod certificate;
 mod ids;
 mod name;
 mod news;
@@ -11,10 +12,11 @@ mod target;
 mod version;
 
 pub use actor::Actor;
+pub use certificate::Certificate;
 pub use ids::{Minter, Rising};
 pub use keywheel_contract::{
-    ActorId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId, RotationId, SecretId,
-    SecretText, SendId, TargetId, TenantId, VersionId,
+    ActorId, CertificateId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId,
+    RotationId, SecretId, SecretText, SendId, TargetId, TenantId, VersionId,
 };
 pub use name::{Name, NameError};
 pub use news::is_news;

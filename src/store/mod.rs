@@ -1,11 +1,12 @@
 //! Floor 2: rows in and out, a file per aggregate, on SQLite and PostgreSQL.
 //!
-//! One SQL text serves both; what must differ stands in `dialect.rs`. A claim's write begins with [`agenda::hold`], any
-//! other write to a secret with [`agenda::lock`]: both hold the agenda row until the commit, which is all or nothing.
+//! One SQL text serves both; what differs stands in `dialect.rs`. A claim's write begins with [`agenda::hold`], any
+//! other with [`agenda::lock`]: both hold the agenda row until the commit.
 
 pub mod agenda;
 pub mod alert;
 pub mod backup;
+pub mod certificate;
 mod codec;
 mod connect;
 pub mod delivery;

@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Store, StoreError, Tx, Written, document::DocumentRow, event::EventRow, integrity::MacRow,
-    read_audit::Row as ReadRow, schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on,
-    version::VersionRow,
+    Store, StoreError, Tx, Written, certificate::CertificateRow, document::DocumentRow, event::EventRow,
+    integrity::MacRow, read_audit::Row as ReadRow, schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow,
+    tx::on, version::VersionRow,
 };
 use crate::keyring::Keyring;
 
@@ -221,6 +221,15 @@ impl Walk<'_> {
              (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'document' AND noted.row_id = document.id)
              AS noted",
             "FROM document WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
+        );
+        table!(
+            self,
+            CertificateRow,
+            "id, tenant_id, issuer, serial, authority, secret_id, version_id, names, profile, not_before, not_after, pem,
+             revoked_at, revoked_because, created_at, created_by, revision, mac,
+             (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'certificate'
+              AND noted.row_id = certificate.id) AS noted",
+            "FROM certificate WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
         );
         self.reads().await
     }

@@ -105,6 +105,8 @@ id!(/// Names one planned fire or one request.
     OccurrenceId, "occ");
 id!(/// Names one entry of the event table.
     EventId, "evt");
+id!(/// Names a certificate that was issued or installed.
+    CertificateId, "crt");
 id!(/// Names a delivery.
     DeliveryId, "dlv");
 id!(/// Names a document: a channel, a route, a silence, the expiry rules of a secret.

@@ -36,8 +36,8 @@ pub use answer::{
 pub use checkpoint::{Checkpoint, NotKept};
 pub use failure::{Decision, Failure};
 pub use id::{
-    ActorId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId, RotationId, SecretId,
-    SendId, TargetId, TenantId, VersionId,
+    ActorId, CertificateId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId,
+    RotationId, SecretId, SendId, TargetId, TenantId, VersionId,
 };
 pub use material::{Material, MaterialError, SecretText};
 pub use minting::{PasswordRules, Random, RulesError, mint_password};

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys,
     notices::{channel, clock, expiring, notice, route, silence, track},
+    pki::{ca, cert},
     rotate, rotation,
     schedule::{self, plan},
     secret, serve, status, target,
@@ -59,6 +60,10 @@ pub enum Command {
     Adopt(Box<adopt::Args>),
     /// Deliveries: where copies are written after a publish.
     Delivery(delivery::Args),
+    /// Certificate authorities: make, list, show, export, revocation lists.
+    Ca(ca::Args),
+    /// Certificates: issue, list, show, revoke, inspect.
+    Cert(cert::Args),
     /// Schedules: when a secret is rotated.
     Schedule(schedule::Args),
     /// Asks for rotations, or shows what one would do.

@@ -1,7 +1,6 @@
 //! Floor 4: the commands, clients of the HTTP API. The only place that prints.
 //!
-//! A command is a file: its arguments, what it asks, how the answer is shown. Values of secrets come from a prompt,
-//! standard input or `@FILE`, never as an argument.
+//! A command is a file: its arguments, what it asks, how the answer is shown. Secrets are never an argument.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that owns the screen")]
 
@@ -22,6 +21,7 @@ mod input;
 mod keys;
 mod notices;
 mod output;
+mod pki;
 mod rotate;
 mod rotation;
 mod run;

@@ -24,7 +24,7 @@ use crate::{
 
 pub use hook::Hook;
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened};
+use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::pki::Ready};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -162,6 +162,8 @@ pub struct Engine {
     pub(super) wake: Notify,
     /// Channels that are open.
     pub(crate) channels: Opened,
+    /// Authorities that are ready to sign.
+    pub(super) authorities: Ready,
     /// Whether the wall clock is believed.
     pub(super) steady: Mutex<Steady>,
     /// The id that was minted last: ids grow within a millisecond too.
@@ -201,6 +203,7 @@ impl Engine {
             holder,
             wake: Notify::new(),
             channels: Opened::default(),
+            authorities: Ready::default(),
             steady: Mutex::new(Steady::starting(first)),
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),

@@ -73,6 +73,11 @@ impl Subject {
         self.live.iter().find(|version| version.stage == Stage::Current)
     }
 
+    /// The secret that holds the target's admin credential.
+    pub(super) fn admin(&self) -> Option<&Name> {
+        self.target.as_ref().and_then(|target| target.admin.as_ref())
+    }
+
     /// A version that is at work.
     pub(super) fn find_live(&self, id: &VersionId) -> Option<&Version> {
         self.live.iter().find(|version| version.id == *id)

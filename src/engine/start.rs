@@ -128,6 +128,7 @@ impl Runner {
             Err(failure) => return self.cannot_prepare(running, &failure).await,
         };
         let sealed = self.engine.seal_version(subject, running, &material, identity.clone())?;
+        let certificate = self.engine.certificate_of(&subject.secret, subject.admin(), &sealed, &material)?;
         let attempt = running.fold.attempts + 1;
         let events = vec![Recorded::Sealed { version: sealed.id.clone(), identity }, Recorded::Applying { attempt }];
         let after = super::journal::follow(running.fold.clone(), &events)?;
@@ -140,6 +141,9 @@ impl Runner {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
                     let mut written = vec![version::insert(tx, engine.keyring(), &sealed).await?];
+                    if let Some(certificate) = &certificate {
+                        written.extend(certificate::insert_of_version(tx, engine.keyring(), certificate).await?);
+                    }
                     for event in &events {
                         let rows = std::mem::take(&mut written);
                         seq = Some(engine.append_recorded(tx, &of, event, rows, seq).await?);

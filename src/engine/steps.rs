@@ -70,7 +70,7 @@ impl Runner {
         attempt: u32,
     ) -> Result<Then, RunError> {
         let sealed = proof::find_sealed(&self.engine.store, &self.claim.tenant, candidate).await?;
-        let progress = Progress::of(&self.engine, &self.claim, candidate);
+        let progress = Progress::of(&self.engine, &self.claim, subject, candidate);
         let applied = match &sealed {
             Some(sealed) => call.apply_sealed(sealed, &progress).await,
             None => Err(Failure::transient("not-sealed", "the candidate is not in the store", "restore the store")),

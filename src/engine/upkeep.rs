@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use super::{Engine, Trouble, ops::keys};
-use crate::store::{idempotency, notices::notice};
+use crate::store::{certificate, idempotency, notices::notice};
 
 /// Says that the process lives.
 pub type Feed = Arc<dyn Fn() + Send + Sync>;
@@ -17,6 +17,11 @@ const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// How long notices are listed after they were made; dead letters stay.
 const TOLD_FOR: TimeDelta = TimeDelta::days(400);
+
+/// How long certificates are listed after their end.
+const LISTED_FOR: TimeDelta = TimeDelta::days(90);
+/// The most of them that are forgotten at a time.
+const MOST_AT_A_TIME: i64 = 10_000;
 
 /// The recurring jobs of a process; they end when it is stopped or dropped with the runtime.
 pub struct Upkeep(JobScheduler);
@@ -32,6 +37,7 @@ impl Upkeep {
         scheduler.add(every(engine, "7/10 * * * * *", reencrypt)?).await?;
         scheduler.add(every(engine, "*/5 * * * * *", learn)?).await?;
         scheduler.add(every(engine, "0 17 * * * *", forget)?).await?;
+        scheduler.add(every(engine, "30 * * * * *", sign)?).await?;
         if let Some((interval, feed)) = feeding {
             feed();
             let job = Job::new_repeated_async(interval, move |_, _| {
@@ -87,12 +93,18 @@ async fn learn(engine: Arc<Engine>) -> Result<(), Trouble> {
     keys::learn_roots(&engine).await
 }
 
+async fn sign(engine: Arc<Engine>) -> Result<(), Trouble> {
+    engine.sign_lists_again().await.map(|_: usize| ())
+}
+
 async fn forget(engine: Arc<Engine>) -> Result<(), Trouble> {
     let (answers, notices) = (engine.now() - KEPT_FOR, engine.now() - TOLD_FOR);
+    let ended = engine.now() - LISTED_FOR;
     engine
         .write(move |tx| {
             Box::pin(async move {
                 idempotency::delete_before(tx, answers).await?;
+                certificate::prune(tx, ended, MOST_AT_A_TIME).await?;
                 Ok::<_, Trouble>(notice::prune(tx, notices).await?)
             })
         })

@@ -170,23 +170,38 @@ pub async fn list_by_serial(
     rows.into_iter().map(|row| row.into_certificate(keyring)).collect()
 }
 
-/// The certificate that a version holds.
-pub async fn find_of_version(
+/// The certificate of a secret with a serial number.
+pub async fn find_of_secret(
     tx: &mut Tx,
     keyring: &Keyring,
     tenant: &TenantId,
     secret: &SecretId,
-    version: &VersionId,
+    serial: &str,
 ) -> Result<Option<Certificate>, StoreError> {
-    let row: Option<CertificateRow> = on!(tx, "find the certificate of a version", |conn| {
-        sqlx::query_as(select!("WHERE tenant_id = $1 AND secret_id = $2 AND version_id = $3 ORDER BY id DESC LIMIT 1"))
+    let row: Option<CertificateRow> = on!(tx, "find the certificate of a secret", |conn| {
+        sqlx::query_as(select!("WHERE tenant_id = $1 AND secret_id = $2 AND serial = $3 ORDER BY id DESC LIMIT 1"))
             .bind(tenant.as_str())
             .bind(secret.as_str())
-            .bind(version.as_str())
+            .bind(serial)
             .fetch_optional(&mut *conn)
             .await
     })?;
     row.map(|row| row.into_certificate(keyring)).transpose()
+}
+
+/// Inserts the certificate of a version, unless the secret has it already: a kept one that comes back.
+pub async fn insert_of_version(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    certificate: &Certificate,
+) -> Result<Option<Written>, StoreError> {
+    if let Some(secret) = &certificate.secret {
+        let known = find_of_secret(tx, keyring, &certificate.tenant, secret, &certificate.serial).await?;
+        if known.is_some_and(|known| known.pem == certificate.pem) {
+            return Ok(None);
+        }
+    }
+    insert(tx, keyring, certificate).await.map(Some)
 }
 
 /// A page of the certificates of an authority, or of all for an empty name, the newest first.

@@ -284,6 +284,29 @@ pub async fn list_of_target(
     rows.into_iter().map(|row| row.into_secret(keyring)).collect()
 }
 
+/// The secrets of a type, by name.
+pub async fn list_of_kind(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    tenant: &TenantId,
+    kind: &str,
+) -> Result<Vec<Secret>, StoreError> {
+    let rows: Vec<SecretRow> = on!(tx, "list the secrets of a type", |conn| {
+        sqlx::query_as(
+            "SELECT id, tenant_id, name, kind, owner, description, tags, target_id, settings, acknowledged,
+                 overlap_us, recovery_us, expires_at, next_number, rotation_id, probe_at, deleted_at, created_at,
+                 created_by, revision, mac,
+                 (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'secret' AND noted.row_id = secret.id) AS noted
+             FROM secret WHERE tenant_id = $1 AND kind = $2 ORDER BY name",
+        )
+        .bind(tenant.as_str())
+        .bind(kind)
+        .fetch_all(&mut *conn)
+        .await
+    })?;
+    rows.into_iter().map(|row| row.into_secret(keyring)).collect()
+}
+
 /// Deletes the row of a secret that is purged; its events stay.
 pub async fn delete(tx: &mut Tx, tenant: &TenantId, id: &SecretId) -> Result<(), StoreError> {
     for sql in [

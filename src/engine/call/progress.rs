@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use keywheel_contract::{Checkpoint, Failure, Material};
 
 use crate::{
-    engine::{Engine, Trouble},
-    model::VersionId,
+    engine::{Engine, Trouble, load::Subject},
+    model::{Name, Secret, VersionId},
     store::{
         StoreError,
         agenda::{self, Claim},
-        event, version,
+        certificate, event, version,
     },
 };
 
@@ -25,14 +25,21 @@ use crate::{
 pub(in crate::engine) struct Progress {
     engine: Arc<Engine>,
     claim: Claim,
+    subject: (Secret, Option<Name>),
     candidate: VersionId,
     kept: AtomicBool,
 }
 
 impl Progress {
-    pub(in crate::engine) fn of(engine: &Arc<Engine>, claim: &Claim, candidate: &VersionId) -> Arc<Self> {
+    pub(in crate::engine) fn of(
+        engine: &Arc<Engine>,
+        claim: &Claim,
+        subject: &Subject,
+        candidate: &VersionId,
+    ) -> Arc<Self> {
         let (engine, claim) = (Arc::clone(engine), claim.clone());
-        Arc::new(Self { engine, claim, candidate: candidate.clone(), kept: AtomicBool::new(false) })
+        let subject = (subject.secret.clone(), subject.admin().cloned());
+        Arc::new(Self { engine, claim, subject, candidate: candidate.clone(), kept: AtomicBool::new(false) })
     }
 
     /// Whether the candidate is another one now than it was when it was read.
@@ -43,6 +50,7 @@ impl Progress {
     async fn seal(&self, candidate: &Material, identity: &str) -> Result<(), Trouble> {
         let (engine, claim, id) = (Arc::clone(&self.engine), self.claim.clone(), self.candidate.clone());
         let (material, identity) = (candidate.clone(), identity.to_owned());
+        let (secret, authority) = self.subject.clone();
         self.engine
             .write(move |tx| {
                 Box::pin(async move {
@@ -51,8 +59,11 @@ impl Progress {
                     let mut version = found.ok_or(StoreError::Stale { what: "candidate" })?;
                     engine.seal_into(&mut version, &material)?;
                     version.identity = identity;
-                    let written = version::update(tx, engine.keyring(), &mut version).await?;
-                    event::note_without_event(tx, &[written]).await?;
+                    let mut written = vec![version::update(tx, engine.keyring(), &mut version).await?];
+                    if let Some(row) = engine.certificate_of(&secret, authority.as_ref(), &version, &material)? {
+                        written.extend(certificate::insert_of_version(tx, engine.keyring(), &row).await?);
+                    }
+                    event::note_without_event(tx, &written).await?;
                     Ok::<_, Trouble>(())
                 })
             })

@@ -117,6 +117,8 @@ impl Asked {
         };
         let mut asks = Vec::new();
         match candidate.value {
+            // Nothing is lost where old and new are valid independently of each other.
+            None if declared.overlap == Overlap::Certificate => {}
             None => asks.push(unknown_password()),
             Some(_) if declared.probing != Probing::Any => asks.push(not_probed()),
             Some(value) => check_login(&call, candidate, value).await?,

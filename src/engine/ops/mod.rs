@@ -22,6 +22,7 @@ mod journal;
 pub mod keys;
 pub mod notices;
 pub mod occurrences;
+pub mod pki;
 pub mod plan;
 pub mod resolve;
 pub mod rotate;

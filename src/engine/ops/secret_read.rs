@@ -176,6 +176,16 @@ fn refuse_unreadable(secret: &Secret, version: &Version) -> Result<(), Trouble> 
     Err(Trouble::new(kind, code, format!("version `{which}` of `{}` {what}", secret.name), hint))
 }
 
+/// Refuses the keys that sign: they are used here, and never answered.
+fn refuse_kept(secret: &Secret) -> Result<(), Trouble> {
+    if secret.kind != super::pki::AUTHORITY {
+        return Ok(());
+    }
+    let sentence = format!("`{}` is an authority: its key signs here and is not answered", secret.name);
+    let hint = format!("`keywheel ca export {}` writes its certificate", secret.name);
+    Err(Trouble::new(Kind::Denied, "authority-key-kept", sentence, hint))
+}
+
 impl Asked {
     /// Refuses the current value of a secret whose expiry ends reads, unless an emergency lifted that.
     fn refuse_expired(&self, secret: &Secret, expiry: Option<&Expiry>, chosen: &Version) -> Result<(), Trouble> {
@@ -204,6 +214,7 @@ pub async fn get(engine: &Arc<Engine>, actor: &Actor, name: &str, which: &str) -
     let mut tx = engine.store.read().await?;
     let found = asked.load_secret(&mut tx, name).await?;
     refuse_deleted(&found)?;
+    refuse_kept(&found)?;
     let versions = version::list(&mut tx, asked.keyring(), asked.tenant(), &found.id).await?;
     let expiry = match found.expires_at {
         Some(_) => find_expiry(&mut tx, asked.keyring(), &found).await?,

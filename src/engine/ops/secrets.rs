@@ -162,6 +162,7 @@ impl Asked {
         }
         let kind = request.kind.as_deref().unwrap_or("generic");
         check_text("kind", kind)?;
+        refuse_authority(kind, &name)?;
         let mut fresh = self.new_secret(name, kind);
         request.about.apply_to(&mut fresh)?;
         fresh.next_number = 2;
@@ -185,6 +186,7 @@ impl Asked {
 
     async fn put_version(&self, tx: &mut Tx, mut found: Secret, request: PutSecret) -> Result<SecretPut, Trouble> {
         refuse_deleted(&found)?;
+        refuse_authority(&found.kind, &found.name)?;
         if found.target.is_some() {
             let sentence = format!("`{}` is managed: its value is what its target accepts", found.name);
             let hint = format!("`keywheel rotate {0}`, or `keywheel adopt {0}` with a value that logs in", found.name);
@@ -247,6 +249,15 @@ impl Asked {
         let told = Told { subject: secret.id.as_str(), kind, facts, reason, written, rotation: None };
         self.append(tx, told).await
     }
+}
+
+/// Refuses the value of an authority: it is made or brought along with its certificate, and changed by a rollover.
+fn refuse_authority(kind: &str, name: &Name) -> Result<(), Trouble> {
+    if kind != super::pki::AUTHORITY {
+        return Ok(());
+    }
+    let hint = format!("`keywheel ca create {name}` makes one, or brings one along");
+    Err(conflict("authority-not-put", format!("`{name}` is an authority and cannot be put"), hint))
 }
 
 struct Added {

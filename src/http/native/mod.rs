@@ -1,7 +1,9 @@
 //! The native API under `/api/v1`: one endpoint one file, with its handler, its description and its wire types.
 
 mod adopt;
+mod authorities;
 mod backup;
+mod certificates;
 mod channels;
 mod deliveries;
 mod events;
@@ -18,6 +20,7 @@ mod targets;
 mod values;
 mod why;
 
+pub use certificates::CertificateShown;
 pub use events::{EventLine, EventsQuery};
 pub use expiring::Lifted;
 pub(super) use routes::routes;

@@ -3,7 +3,7 @@
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    adopt, backup, channels, deliveries, events, expiring, keys, notices, rotations, routing, schedules, secrets,
+    adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices, rotations, routing, schedules, secrets,
     status, targets, values,
 };
 use crate::http::ApiState;
@@ -26,4 +26,6 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(routing::routes())
         .merge(notices::routes())
         .merge(expiring::routes())
+        .merge(authorities::routes())
+        .merge(certificates::routes())
 }

@@ -1,0 +1,6 @@
+//! Commands about authorities and certificates.
+
+pub(in crate::cli) mod ca;
+pub(in crate::cli) mod cert;
+mod export;
+mod inspect;

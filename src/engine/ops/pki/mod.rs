@@ -1,0 +1,12 @@
+//! Authorities and certificates, as they are asked for.
+
+pub mod authorities;
+pub mod certificates;
+pub mod crl;
+pub mod issue;
+mod key;
+mod record;
+pub mod view;
+
+pub use key::{AUTHORITY, Ready};
+pub(crate) use record::CERTIFICATE;

@@ -1,6 +1,6 @@
 //! `keywheel rotate`.
 
-mod wait;
+pub(super) mod wait;
 
 use axum::http::Method;
 

@@ -24,7 +24,9 @@ use crate::{
 
 pub use hook::Hook;
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::pki::Ready};
+use super::{
+    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::pki::Ready, uses::Uses,
+};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -178,6 +180,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// Uses of tokens that were noted lately.
+    pub(super) uses: Uses,
     /// Held while keys are rotated: one rotation of keys at a time.
     pub(super) keys_rotating: tokio::sync::Mutex<()>,
 }
@@ -208,6 +212,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            uses: Uses::default(),
             keys_rotating: tokio::sync::Mutex::default(),
         })
     }

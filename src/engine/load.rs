@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::notices::warn::{Expiry, find_expiry};
 use crate::{
     keyring::Keyring,
-    model::{Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version, VersionId},
+    model::{Name, Occurrence, RotationId, ScheduleRow, Secret, SecretId, Stage, Target, TenantId, Version, VersionId},
     rotation::{Recorded, Rotation, fold},
     store::{
         StoreError, Tx, Written, delivery, delivery::Delivery, event, occurrence, schedule, secret, target, version,

@@ -1,8 +1,7 @@
 //! Floor 3: the only place where things happen.
 //!
-//! One loop claims due rows of the agenda, one task per claim does what the pure functions say and records what it
-//! learned. Every outside call goes through `call.rs`. Nothing is remembered in the process that the store does not
-//! know, but for claims and the room in lanes, which end with it.
+//! One loop claims due rows of the agenda, one task per claim does what the pure functions say and records it. Nothing
+//! is remembered in the process that the store does not know, but claims and the room in lanes, which end with it.
 
 mod admin;
 mod alerts;
@@ -31,6 +30,7 @@ mod steps;
 mod template;
 mod trouble;
 mod upkeep;
+mod uses;
 mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};

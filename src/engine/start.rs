@@ -15,7 +15,7 @@ use crate::{
     clock::micros,
     model::{Material, Occurrence, RotationId, Stage, Version, VersionId},
     rotation::{Because, Planned, Recorded, fold},
-    store::{StoreError, agenda, occurrence, secret, version},
+    store::{StoreError, agenda, certificate, occurrence, secret, version},
 };
 
 impl Runner {

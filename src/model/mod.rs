@@ -16,7 +16,7 @@ pub use certificate::Certificate;
 pub use ids::{Minter, Rising};
 pub use keywheel_contract::{
     ActorId, CertificateId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId,
-    RotationId, SecretId, SecretText, SendId, TargetId, TenantId, VersionId,
+    RotationId, SecretId, SecretText, SendId, TargetId, TenantId, TokenId, VersionId,
 };
 pub use name::{Name, NameError};
 pub use news::is_news;

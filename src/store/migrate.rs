@@ -39,6 +39,12 @@ const STEPS: &[Step] = &[
         postgres: include_str!("../../migrations/postgres/0003_sends_are_found_alone.sql"),
     },
     Step {
+        version: 4,
+        name: "tokens",
+        sqlite: include_str!("../../migrations/sqlite/0004_tokens.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_tokens.sql"),
+    },
+    Step {
         version: 5,
         name: "certificates",
         sqlite: include_str!("../../migrations/sqlite/0005_certificates.sql"),
@@ -47,7 +53,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// The newest schema that this binary knows.
-pub const LATEST: i64 = 5;
+pub const LATEST: i64 = STEPS[STEPS.len() - 1].version;
 
 fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
     let migrations: Vec<Migration> = STEPS

@@ -1,7 +1,5 @@
 //! Floor 2: rows in and out, a file per aggregate, on SQLite and PostgreSQL.
-//!
-//! One SQL text serves both; what differs stands in `dialect.rs`. A claim's write begins with [`agenda::hold`], any
-//! other with [`agenda::lock`]: both hold the agenda row until the commit.
+//! A claim's write begins with [`agenda::hold`], any other with [`agenda::lock`], until its commit.
 
 pub mod agenda;
 pub mod alert;
@@ -29,6 +27,7 @@ pub mod schedule;
 pub mod secret;
 pub mod target;
 pub mod tenant;
+pub mod token;
 pub mod tx;
 pub mod verify;
 pub mod version;

@@ -37,11 +37,13 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Keeps a certificate alive: issued, installed, reloaded, seen to be served, renewed in time.
-    #[command(after_help = "Install roots and hooks are those of the configuration file.\n\nExamples:\n  keywheel cert \
+    #[command(
+        after_help = "Install roots and hooks are those of the configuration file.\n\nExamples:\n  keywheel cert \
                             issue web/shop --ca internal --dns shop.example.org --install nginx/shop \\\n      --reload \
                             nginx --probe shop.example.org:443\n  keywheel cert issue web/www --acme letsencrypt \
                             --dns www.example.org --install nginx/www \\\n      --reload nginx --probe \
-                            www.example.org:443 --set acme.challenge=http-01 --set acme.listen=0.0.0.0:80")]
+                            www.example.org:443 --set acme.challenge=http-01 --set acme.listen=0.0.0.0:80"
+    )]
     Issue(Box<Issue>),
     /// Issues one certificate that nothing renews; by a signing request the key stays where it is.
     #[command(after_help = "Examples:\n  keywheel cert sign internal --csr shop.csr > shop.pem\n  keywheel cert sign \
@@ -64,7 +66,9 @@ enum What {
         name: String,
     },
     /// Writes out the current certificate with its key, for tools that read files.
-    #[command(after_help = "Example: keywheel cert export web/shop --format pkcs12 --password @pass.txt --file shop.p12")]
+    #[command(
+        after_help = "Example: keywheel cert export web/shop --format pkcs12 --password @pass.txt --file shop.p12"
+    )]
     Export(export::Args),
     /// Revokes a certificate by its serial number.
     #[command(after_help = "Example: keywheel cert revoke 5f3a… --because key-compromise --reason 'laptop lost'")]
@@ -282,7 +286,8 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             return Ok(if needs_a_look { Exit::NeedsAttention } else { Exit::Done });
         }
         What::List { issued: true, authority } => {
-            let ask = cx.client()?.ask(Method::GET, &["issued"]).query("authority", authority.unwrap_or_default());
+            let client = cx.client()?;
+            let ask = client.ask(Method::GET, &["issued"]).query("authority", authority.unwrap_or_default());
             let page: Page<CertificateView> = ask.send().await?;
             output::show(cx.format, &page.items, |items| recorded(items));
         }
@@ -293,7 +298,8 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
         What::Export(args) => return export::run(cx, args).await,
         What::Revoke { serial, because, reason } => {
             let request = RevokeCertificate { because, reason };
-            let ask = cx.client()?.ask(Method::POST, &["issued", &serial, "revoke"]).body(&request);
+            let client = cx.client()?;
+            let ask = client.ask(Method::POST, &["issued", &serial, "revoke"]).body(&request);
             let revoked: CertificateView = ask.send().await?;
             output::show_lines(cx.format, &revoked, |revoked| {
                 let list = format!("`keywheel ca crl {}` tells of it", revoked.authority);

@@ -3,7 +3,7 @@
 use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use axum::http::Method;
-use keywheel_certificate::x509::{Issued, bundle};
+use keywheel_certificate::x509::{Issued, PrivateKey, bundle};
 
 use crate::{
     cli::{CliError, Cx, Exit, Format, input, output},
@@ -38,8 +38,9 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
     let unusable = |sentence: String| {
         CliError::new(Exit::Failed, "not-a-certificate", sentence, "`keywheel cert list` shows the certificates")
     };
-    let (issued, key) = Issued::from_material(&read.value.0)
+    let issued = Issued::from_material(&read.value.0)
         .map_err(|error| unusable(format!("`{}` holds no certificate: {error}", args.name)))?;
+    let key = PrivateKey::from_material(&read.value.0).ok();
     let bytes = match (args.format, &key) {
         (Shape::Pem, _) => bundle::full_chain_pem(&issued).into_bytes(),
         (_, None) => return Err(unusable(format!("`{}` holds no private key", args.name))),

@@ -75,9 +75,7 @@ async fn ask(args: &Args) -> Result<Vec<Certificate>, CliError> {
         (None, None) => return Err(failed(format!("`{}` has no address", args.place), "does the name resolve?")),
     };
     let chain = std::iter::once(&seen.leaf_der).chain(&seen.chain_der);
-    chain
-        .map(|der| Certificate::from_der(der).map_err(|error| failed(error.to_string(), error.hint())))
-        .collect()
+    chain.map(|der| Certificate::from_der(der).map_err(|error| failed(error.to_string(), error.hint()))).collect()
 }
 
 fn lines(facts: &Facts) -> Vec<String> {

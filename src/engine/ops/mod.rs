@@ -1,8 +1,7 @@
 //! What can be asked of the engine, one file per thing: typed requests, typed answers, and the reason if it is refused.
 //!
-//! Each write is one transaction that first holds the agenda row of its secret, appends an event that names the rows
-//! written, and wakes the loop after its commit. A crash before the commit leaves nothing, after it everything. No
-//! transaction is open while a target is asked. These functions decide nothing about a running rotation's steps.
+//! Each write is one transaction: it first holds the agenda row of its secret, appends an event that names the rows
+//! written, and wakes the loop after its commit. None is open while a target is asked.
 
 pub mod adopt;
 mod adopt_check;
@@ -35,6 +34,7 @@ pub mod secret_read;
 pub mod secrets;
 pub mod status;
 pub mod targets;
+pub mod tokens;
 pub mod tracked;
 pub mod views;
 pub mod wire;

@@ -39,11 +39,7 @@ async fn list(State(api): State<ApiState>, asker: Asker) -> Answer<Json<Page<Aut
     params(("authority" = String, Path, description = "Its name, one percent-encoded segment.")),
     responses((status = 200, body = AuthorityView), (status = "default", body = Problem)),
 )]
-async fn show(
-    State(api): State<ApiState>,
-    asker: Asker,
-    SecretName(name): SecretName,
-) -> Answer<Json<AuthorityView>> {
+async fn show(State(api): State<ApiState>, asker: Asker, SecretName(name): SecretName) -> Answer<Json<AuthorityView>> {
     Ok(Json(authorities::show(&api.engine, &asker.actor, name.as_str()).await?))
 }
 

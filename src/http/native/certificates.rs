@@ -31,7 +31,7 @@ pub struct CertificateShown {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub struct IssuedQuery {
+pub(super) struct IssuedQuery {
     /// The authority that was asked; all of them if it is empty.
     pub authority: String,
     /// A cursor: the last id of the page before.

@@ -3,8 +3,8 @@
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices, rotations, routing, schedules, secrets,
-    status, targets, values,
+    adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices, rotations,
+    routing, schedules, secrets, status, targets, tokens, values,
 };
 use crate::http::ApiState;
 
@@ -28,4 +28,5 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(expiring::routes())
         .merge(authorities::routes())
         .merge(certificates::routes())
+        .merge(tokens::routes())
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     key::{AUTHORITY, Found},
-    record::{Of, issuer_of},
+    record::{Of, chain_pem, issuer_of},
 };
 use crate::{
     engine::{
@@ -119,10 +119,9 @@ pub struct AuthorityView {
 
 fn read_life(text: Option<&str>, usual: Duration) -> Result<Duration, Trouble> {
     let Some(text) = text else { return Ok(usual) };
-    let read: HumanDuration =
-        text.parse().map_err(|error: crate::schedule::DurationError| {
-            invalid(error.code(), format!("`lifetime`: {error}"), error.hint())
-        })?;
+    let read: HumanDuration = text.parse().map_err(|error: crate::schedule::DurationError| {
+        invalid(error.code(), format!("`lifetime`: {error}"), error.hint())
+    })?;
     Ok(read.as_duration())
 }
 
@@ -266,7 +265,7 @@ impl Asked {
             last_ends_at: last.map(Moment),
             version: found.current.number.unwrap_or_default(),
             certificate: certificate.pem(),
-            chain: found.authority.chain_pem(),
+            chain: chain_pem(&found.authority.chain()),
             ca: found.authority.root().pem(),
         })
     }

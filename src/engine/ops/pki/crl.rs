@@ -181,13 +181,7 @@ impl Asked {
         }
     }
 
-    async fn tell_signed(
-        &self,
-        tx: &mut Tx,
-        row: &Document,
-        view: &CrlView,
-        written: Written,
-    ) -> Result<(), Trouble> {
+    async fn tell_signed(&self, tx: &mut Tx, row: &Document, view: &CrlView, written: Written) -> Result<(), Trouble> {
         let facts = json!({
             "v": 1, "authority": view.authority, "number": view.number, "revoked": view.revoked,
             "next_update": micros(view.next_update.0),

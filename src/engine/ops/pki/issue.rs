@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{key::Found, record::Of};
+use super::{
+    key::Found,
+    record::{Of, chain_pem},
+};
 use crate::{
     engine::{
         Engine, Kind, Trouble,
@@ -81,6 +84,11 @@ pub struct CertificateIssued {
     pub private_key: Option<Password>,
 }
 
+/// How a profile is written.
+fn text_of(profile: Profile) -> String {
+    json!(profile).as_str().unwrap_or_default().to_owned()
+}
+
 /// Reads the names of a certificate. Errors: what a name says wrong.
 pub(super) fn read_names(texts: &[String]) -> Result<Vec<SubjectName>, Trouble> {
     texts.iter().map(|text| SubjectName::parse(text).map_err(Trouble::from)).collect()
@@ -133,27 +141,21 @@ pub async fn issue(
     drop(tx);
     let asked = Asked::new(engine, actor);
     let (issued, key) = asked.sign(&found, wanted, &request).await?;
-    let of = Of {
-        authority: name.as_str(),
-        profile: request.profile.unwrap_or_default().as_str(),
-        actor,
-        version: None,
-    };
+    let of =
+        Of { authority: name.as_str(), profile: &text_of(request.profile.unwrap_or_default()), actor, version: None };
     let row = engine.certificate_row(&issued.certificate, &of);
     let (id, reason) = (found.secret.id.clone(), request.reason);
     let recorded = row.clone();
     // Nothing of the authority changes, so its row is not held: a serial is unique by the table's own word.
     asked
-        .write(move |asked, tx| {
-            Box::pin(async move { asked.record_issued(tx, id.as_str(), &recorded, &reason).await })
-        })
+        .write(move |asked, tx| Box::pin(async move { asked.record_issued(tx, id.as_str(), &recorded, &reason).await }))
         .await?;
     Ok(CertificateIssued {
         serial: row.serial,
         not_before: row.not_before.into(),
         not_after: row.not_after.into(),
         certificate: row.pem,
-        chain: issued.chain_pem(),
+        chain: chain_pem(&issued.chain),
         ca: issued.root.pem(),
         private_key: key.map(|key| Password(key.to_pem())),
     })
@@ -179,12 +181,12 @@ impl Asked {
             let issued = authority.issue(&wanted, &key, &*engine.random, now)?;
             Ok::<_, Trouble>((issued, Some(key)))
         };
-        if !kind.is_slow() {
+        if kind.rsa_bits().is_none() {
             return sign();
         }
-        tokio::task::spawn_blocking(sign).await.map_err(|_| {
-            Trouble::new(Kind::Internal, "signing-panicked", "making a key panicked", "report this")
-        })?
+        tokio::task::spawn_blocking(sign)
+            .await
+            .map_err(|_| Trouble::new(Kind::Internal, "signing-panicked", "making a key panicked", "report this"))?
     }
 
     async fn record_issued(

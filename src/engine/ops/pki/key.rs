@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use keywheel_certificate::x509::{Authority, X509Error};
+use keywheel_certificate::x509::{
+    Authority, AuthorityError, CertificateError, IssueError, KeyError, NameError, StoredError,
+};
 
 use crate::{
     engine::{Engine, Kind, Trouble, ops::asked::invalid},
@@ -29,11 +31,16 @@ pub(super) struct Found {
     pub(super) authority: Arc<Authority>,
 }
 
-impl From<X509Error> for Trouble {
-    fn from(error: X509Error) -> Self {
-        invalid(error.code(), error.to_string(), error.hint())
-    }
+macro_rules! told {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Trouble {
+            fn from(error: $error) -> Self {
+                invalid(error.code(), error.to_string(), error.hint())
+            }
+        }
+    )*};
 }
+told!(AuthorityError, CertificateError, IssueError, KeyError, NameError, StoredError);
 
 impl Engine {
     /// Finds an authority and makes it ready. Errors: `not-found`, `not-an-authority`, `secret-deleted`.

@@ -9,4 +9,3 @@ mod record;
 pub mod view;
 
 pub use key::{AUTHORITY, Ready};
-pub(crate) use record::CERTIFICATE;

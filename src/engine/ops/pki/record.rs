@@ -19,6 +19,11 @@ pub(super) struct Of<'a> {
     pub(super) version: Option<&'a Version>,
 }
 
+/// Certificates one after the other, as PEM.
+pub(super) fn chain_pem(chain: &[Parsed]) -> String {
+    chain.iter().map(Parsed::pem).collect()
+}
+
 /// The identifier of the key that signed: the certificate's own word, else a digest of the issuer's name.
 pub(super) fn issuer_of(facts: &Facts) -> String {
     facts.aki.clone().unwrap_or_else(|| {

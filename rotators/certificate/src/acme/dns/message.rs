@@ -61,20 +61,6 @@ impl Name {
     pub(crate) fn is_root(&self) -> bool {
         self.0 == [0]
     }
-
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        let mut rest = self.0.as_slice();
-        while let Some((&length, after)) = rest.split_first()
-            && length > 0
-        {
-            let (label, after) = after.split_at(usize::from(length).min(after.len()));
-            text.push_str(&String::from_utf8_lossy(label));
-            text.push('.');
-            rest = after;
-        }
-        text
-    }
 }
 
 /// A record of an answer.
@@ -239,7 +225,10 @@ mod tests {
         let read = Message::parse(&message).expect("an answer");
         assert_eq!((read.id, read.code, read.is_response, read.is_cut), (7, 0, true, false));
         let record = &read.records[0];
-        assert_eq!((record.name.text().as_str(), record.kind, txt(&record.bytes)), ("a.example.", 16, b"abc".to_vec()));
+        assert_eq!(
+            (record.name.wire(), record.kind, txt(&record.bytes)),
+            (&b"\x01a\x07example\0"[..], 16, b"abc".to_vec())
+        );
     }
 
     #[test]

@@ -3,5 +3,8 @@
 mod ask;
 mod lookup;
 mod message;
+pub(super) mod tsig;
 
-pub(super) use lookup::addresses_of;
+pub(super) use ask::{over_tcp, random_id};
+pub(super) use lookup::{addresses_of, texts, zone_of};
+pub(super) use message::{Name, class, header, kind, question, record};

@@ -1,1 +1,29 @@
 //! Certificates from public authorities by ACME (RFC 8555).
+//!
+//! Accounts, one order at a time, the proofs that an authority asks for, and when to renew. It installs nothing, keeps
+//! nothing by itself and never decides when to try again: [`Progress`] keeps an order's address before anything is
+//! issued, so that a crash downloads what was issued in place of ordering again.
+
+mod account;
+mod authorize;
+mod chain;
+mod client;
+mod dns;
+mod error;
+pub mod limits;
+mod nonce;
+mod order;
+mod pace;
+mod preference;
+mod problem;
+pub mod renewal;
+mod renewal_info;
+mod retry_after;
+pub mod solver;
+
+pub use account::{Account, Binding, Directory, Registration, StoredAccount};
+pub use chain::Chain;
+pub use error::{AcmeError, Class, Whose};
+pub use order::{OrderRequest, Progress, collect, obtain};
+pub use preference::{Obtained, Preference, obtain_from};
+pub use renewal_info::{CertificateId, Suggestion, Window, suggested};

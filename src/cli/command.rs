@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     Format, adopt, apply, backup, completions, config, delivery, doctor, events, init, keys,
     notices::{channel, clock, expiring, notice, route, silence, track},
-    pki::{ca, cert},
+    pki::{acme, ca, cert},
     rotate, rotation,
     schedule::{self, plan},
     secret, serve, status, target, token,
@@ -64,6 +64,8 @@ pub enum Command {
     Delivery(delivery::Args),
     /// Certificate authorities: make, list, show, export, revocation lists.
     Ca(ca::Args),
+    /// Accounts at public authorities.
+    Acme(acme::Args),
     /// Certificates: issue, list, show, revoke, inspect.
     Cert(cert::Args),
     /// Schedules: when a secret is rotated.

@@ -3,7 +3,7 @@
 use super::{
     CliError, Command, Cx, Exit, adopt, apply, backup, completions, config, delivery, events, keys,
     notices::{channel, clock, expiring, notice, route, silence, track},
-    pki::{ca, cert},
+    pki::{acme, ca, cert},
     rotate, rotation,
     schedule::{self, plan},
     secret, status, target, token,
@@ -19,6 +19,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
         Command::Adopt(args) => adopt::run(cx, *args).await,
         Command::Delivery(args) => delivery::run(cx, args).await,
         Command::Ca(args) => ca::run(cx, args).await,
+        Command::Acme(args) => acme::run(cx, args).await,
         Command::Cert(args) => cert::run(cx, args).await,
         Command::Schedule(args) => schedule::run(cx, args).await,
         Command::Rotate(args) => rotate::run(cx, args).await,

@@ -1,5 +1,6 @@
 //! Commands about authorities and certificates.
 
+pub(in crate::cli) mod acme;
 pub(in crate::cli) mod ca;
 pub(in crate::cli) mod cert;
 mod export;

@@ -182,12 +182,13 @@ fn refuse_unreadable(secret: &Secret, version: &Version) -> Result<(), Trouble> 
 
 /// Refuses the keys that sign: they are used here, and never answered.
 fn refuse_kept(secret: &Secret) -> Result<(), Trouble> {
-    if secret.kind != super::pki::AUTHORITY {
-        return Ok(());
-    }
-    let sentence = format!("`{}` is an authority: its key signs here and is not answered", secret.name);
-    let hint = format!("`keywheel ca export {}` writes its certificate", secret.name);
-    Err(Trouble::new(Kind::Denied, "authority-key-kept", sentence, hint))
+    let hint = match secret.kind.as_str() {
+        super::pki::AUTHORITY => format!("`keywheel ca export {}` writes its certificate", secret.name),
+        super::pki::ACME => "`keywheel acme list` shows the accounts".to_owned(),
+        _ => return Ok(()),
+    };
+    let sentence = format!("the keys of `{}` sign here and are not answered", secret.name);
+    Err(Trouble::new(Kind::Denied, "key-kept", sentence, hint))
 }
 
 impl Asked {

@@ -210,7 +210,7 @@ impl Asked {
 
     /// Makes a value the current version of an unmanaged secret and writes the secret: the one before becomes
     /// previous, older ones are set aside.
-    async fn add_current(
+    pub(super) async fn add_current(
         &self,
         tx: &mut Tx,
         found: &mut Secret,
@@ -251,18 +251,20 @@ impl Asked {
     }
 }
 
-/// Refuses the value of an authority: it is made or brought along with its certificate, and changed by a rollover.
+/// Refuses the value of an authority or of accounts: they are made with what belongs to them.
 fn refuse_authority(kind: &str, name: &Name) -> Result<(), Trouble> {
-    if kind != super::pki::AUTHORITY {
-        return Ok(());
-    }
-    let hint = format!("`keywheel ca create {name}` makes one, or brings one along");
-    Err(conflict("authority-not-put", format!("`{name}` is an authority and cannot be put"), hint))
+    let hint = match kind {
+        super::pki::AUTHORITY => format!("`keywheel ca create {name}` makes one, or brings one along"),
+        super::pki::ACME => format!("`keywheel acme add {name}` registers an account"),
+        _ => return Ok(()),
+    };
+    Err(conflict("kind-not-put", format!("a value of the type `{kind}` cannot be put"), hint))
 }
 
-struct Added {
-    version: String,
-    rows: Vec<Written>,
+/// A version that became current, and the rows that were written for it.
+pub(super) struct Added {
+    pub(super) version: String,
+    pub(super) rows: Vec<Written>,
 }
 
 fn not_expected(name: &Name, expected: Option<i64>, found: i64) -> Trouble {

@@ -1,5 +1,6 @@
 //! The native API under `/api/v1`: one endpoint one file, with its handler, its description and its wire types.
 
+mod accounts;
 mod adopt;
 mod authorities;
 mod backup;

@@ -3,8 +3,8 @@
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices, rotations,
-    routing, schedules, secrets, status, targets, tokens, values,
+    accounts, adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices,
+    rotations, routing, schedules, secrets, status, targets, tokens, values,
 };
 use crate::http::ApiState;
 
@@ -26,6 +26,7 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(routing::routes())
         .merge(notices::routes())
         .merge(expiring::routes())
+        .merge(accounts::routes())
         .merge(authorities::routes())
         .merge(certificates::routes())
         .merge(tokens::routes())

@@ -1,5 +1,6 @@
 //! Authorities and certificates, as they are asked for.
 
+pub mod accounts;
 pub mod authorities;
 pub mod certificates;
 pub mod crl;
@@ -8,4 +9,5 @@ mod key;
 mod record;
 pub mod view;
 
+pub use accounts::ACME;
 pub use key::{AUTHORITY, Ready};

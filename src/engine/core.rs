@@ -22,7 +22,7 @@ use crate::{
     store::Store,
 };
 
-pub use hook::Hook;
+pub use hook::{Hook, HookFailure};
 
 use super::{
     Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::pki::Ready, uses::Uses,

@@ -33,7 +33,7 @@ mod upkeep;
 mod uses;
 mod zones;
 
-pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};
+pub use core::{DeliveryRoot, Engine, Hook, HookFailure, Options, Parts, Rotators};
 pub use room::{TellsFull, make_room};
 pub use trouble::{Kind, Trouble};
 pub use upkeep::{Feed, Upkeep};

@@ -211,12 +211,17 @@ impl Authority {
 
     /// The authority as a secret's value.
     pub fn to_material(&self) -> Material {
-        material::write(Some(self.issuer.key()), &self.certificate, &self.above, &self.root)
+        material::write(Some(self.key()), &self.certificate, &self.above, &self.root)
     }
 
     /// Its certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &PrivateKey {
+        self.issuer.key()
     }
 
     /// The root of its chain; itself, if it is one.

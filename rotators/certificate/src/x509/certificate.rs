@@ -9,7 +9,9 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
     Facts, der, facts,
-    limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, MAX_CERTIFICATE_BYTES, MAX_EXTENSIONS, MAX_NAMES},
+    limits::{
+        MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, MAX_BUNDLE_NAMES, MAX_CERTIFICATE_BYTES, MAX_EXTENSIONS, MAX_NAMES,
+    },
     pem,
 };
 
@@ -42,8 +44,8 @@ pub enum CertificateError {
     /// An extension occurs twice, cannot be read, or there are too many.
     #[error("the extensions are damaged: {0}")]
     Extensions(String),
-    /// More names than the bound.
-    #[error("the certificate has more than {MAX_NAMES} names")]
+    /// More names than the bounds.
+    #[error("the certificate has more than {MAX_NAMES} names, or the bundle more than {MAX_BUNDLE_NAMES}")]
     TooManyNames,
     /// A time, serial or key cannot be read.
     #[error("the {0} cannot be read")]
@@ -121,8 +123,19 @@ impl Certificate {
         if text.len() > MAX_BUNDLE_BYTES {
             return Err(CertificateError::TooLarge { most: MAX_BUNDLE_BYTES, found: text.len() });
         }
-        let list: Vec<_> = Self::of_text(text).take(MAX_BUNDLE_CERTIFICATES + 1).collect::<Result<_, _>>()?;
-        if list.len() > MAX_BUNDLE_CERTIFICATES { Err(CertificateError::TooMany) } else { Ok(list) }
+        let (mut list, mut names) = (Vec::new(), 0);
+        for certificate in Self::of_text(text) {
+            let certificate = certificate?;
+            names += certificate.facts().names.len();
+            if names > MAX_BUNDLE_NAMES {
+                return Err(CertificateError::TooManyNames);
+            }
+            if list.len() == MAX_BUNDLE_CERTIFICATES {
+                return Err(CertificateError::TooMany);
+            }
+            list.push(certificate);
+        }
+        Ok(list)
     }
 
     fn of_text(text: &[u8]) -> impl Iterator<Item = Result<Self, CertificateError>> + '_ {

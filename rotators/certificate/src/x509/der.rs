@@ -92,7 +92,9 @@ pub(super) fn wrap(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
         out.push(0x80 | u8::try_from(octets.len()).expect("a length has at most eight octets"));
         out.extend_from_slice(octets);
     }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
     out
 }
 

@@ -126,7 +126,7 @@ fn uri(name: &GeneralName<'_>) -> Option<String> {
 }
 
 /// The name as a [`SubjectName`] writes it, or with a prefix that none of those has.
-fn general_name(name: &GeneralName<'_>) -> String {
+pub(super) fn general_name(name: &GeneralName<'_>) -> String {
     let or_raw = |kind: &str, text: &str, parsed: Option<SubjectName>| match parsed {
         Some(name) => name.to_string(),
         None => format!("{kind}:{}", printable(text)),
@@ -152,7 +152,7 @@ fn ip(octets: &[u8]) -> Option<String> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from)).ok().map(|ip| ip.to_string())
 }
 
-fn key_usages(usage: &KeyUsage) -> impl Iterator<Item = String> {
+pub(super) fn key_usages(usage: &KeyUsage) -> impl Iterator<Item = String> {
     [
         (usage.digital_signature(), "digital-signature"),
         (usage.non_repudiation(), "content-commitment"),
@@ -165,10 +165,11 @@ fn key_usages(usage: &KeyUsage) -> impl Iterator<Item = String> {
         (usage.decipher_only(), "decipher-only"),
     ]
     .into_iter()
-    .filter_map(|(is_set, name)| is_set.then(|| name.to_owned()))
+    .filter(|(is_set, _)| *is_set)
+    .map(|(_, name)| name.to_owned())
 }
 
-fn extended_key_usages(usage: &ExtendedKeyUsage<'_>) -> impl Iterator<Item = String> {
+pub(super) fn extended_key_usages(usage: &ExtendedKeyUsage<'_>) -> impl Iterator<Item = String> {
     let known = [
         (usage.any, "any"),
         (usage.server_auth, "server-auth"),
@@ -178,7 +179,7 @@ fn extended_key_usages(usage: &ExtendedKeyUsage<'_>) -> impl Iterator<Item = Str
         (usage.time_stamping, "time-stamping"),
         (usage.ocsp_signing, "ocsp-signing"),
     ];
-    let known = known.into_iter().filter_map(|(is_set, name)| is_set.then(|| name.to_owned()));
+    let known = known.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.to_owned());
     let other = usage.other.iter().take(MAX_NAMES).map(|oid| format!("oid:{}", hex(oid.as_bytes())));
     known.chain(other.collect::<Vec<_>>())
 }

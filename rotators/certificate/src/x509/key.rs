@@ -248,12 +248,12 @@ impl SigningKey for PrivateKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x509::testing::openssl;
+    use crate::x509::testing::{key, openssl};
 
     #[test]
     fn every_kind_is_made_written_and_read_again() {
         for kind in KeyKind::ALL {
-            let key = PrivateKey::generate(kind).expect("it can be made");
+            let key = key(kind);
             let read = PrivateKey::from_pem(key.to_pem().expose()).expect("it can be read");
             assert_eq!((read.kind(), read.public_key()), (kind, key.public_key()));
         }
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn openssl_finds_every_kind_sound() {
         for kind in KeyKind::ALL {
-            let key = PrivateKey::generate(kind).expect("it can be made");
+            let key = key(kind);
             let text = openssl(&["pkey", "-check", "-noout"], key.to_pem().expose().as_bytes());
             // Ed25519 has no check in OpenSSL 3.0 for keys alone; reading it is what can be shown.
             assert!(text.contains("valid") || kind == KeyKind::Ed25519, "{kind}: {text}");
@@ -311,7 +311,7 @@ mod tests {
     fn openssl_reads_the_request_and_finds_its_signature_sound() {
         let names =
             [SubjectName::parse("shop.example.org").expect("a name"), SubjectName::parse("10.0.0.1").expect("a name")];
-        let key = PrivateKey::generate(KeyKind::P256).expect("a key");
+        let key = key(KeyKind::P256);
         let pem = key.csr_pem(&names, Some("shop.example.org")).expect("a request");
         let text = openssl(&["req", "-verify", "-noout", "-text"], pem.as_bytes());
         assert!(text.contains("DNS:shop.example.org, IP Address:10.0.0.1"), "{text}");
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_key_does_not_show_itself() {
-        let key = PrivateKey::generate(KeyKind::P256).expect("a key");
+        let key = key(KeyKind::P256);
         assert_eq!(format!("{key:?} {:?}", key.to_pem()), "PrivateKey(p256, ***) ********");
     }
 

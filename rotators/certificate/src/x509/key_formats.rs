@@ -85,6 +85,11 @@ pub(super) fn rsa_bits_of(kind: KeyKind, public_key: &[u8]) -> Option<usize> {
     modulus_bits(public_key)
 }
 
+/// Whether the identifier of an algorithm is that of RSA keys.
+pub(super) fn is_rsa(algorithm: &[u8]) -> bool {
+    algorithm == RSA
+}
+
 /// The bits of the modulus in a PKCS#1 public key.
 pub(super) fn modulus_bits(public_key: &[u8]) -> Option<usize> {
     let modulus = sequence(public_key)?.next()??.contents;

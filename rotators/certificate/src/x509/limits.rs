@@ -8,6 +8,8 @@ pub const MAX_BUNDLE_BYTES: usize = 1 << 20;
 pub const MAX_BUNDLE_CERTIFICATES: usize = 256;
 /// Subject alternative names in one certificate.
 pub const MAX_NAMES: usize = 1000;
+/// Subject alternative names in all certificates of a bundle.
+pub const MAX_BUNDLE_NAMES: usize = 10_000;
 /// Extensions in one certificate.
 pub const MAX_EXTENSIONS: usize = 64;
 /// How deep one value may stand in another; real certificates need nine.
@@ -18,3 +20,5 @@ pub const MAX_OID_BYTES: usize = 64;
 pub const MAX_SERIAL_BYTES: usize = 64;
 /// Bytes of a private key or of a request, as PEM.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
+/// Rounds of key derivation, in all, that a PKCS#12 file may cost.
+pub const MAX_ROUNDS: u64 = 2_000_000;

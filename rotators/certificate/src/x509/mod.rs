@@ -1,15 +1,16 @@
 //! An X.509 library: keys, authorities, certificates, revocation lists, parsing and the gate. Pure: no clock, no I/O.
 //!
-//! Certificates are made by rcgen, read by x509-parser, and judged by rustls-webpki: what was made is never trusted
-//! because of who made it. Time and the randomness of serials are passed in; the randomness of keys is the system's.
-//!
-//! Not here: OCSP, attribute certificates, keys in hardware, and any file or socket. A crash leaves nothing behind,
-//! because nothing is written.
+//! Certificates are made by rcgen, read by x509-parser and judged by rustls-webpki. Time and the randomness of serials
+//! are passed in; the randomness of keys is the system's. Not here: OCSP, and any file or socket. No crash matters.
 
 mod authority;
+pub mod bundle;
 mod certificate;
+mod crl;
+mod csr;
 mod der;
 mod facts;
+mod gate;
 mod issue;
 mod key;
 mod key_formats;
@@ -25,7 +26,10 @@ mod validity;
 
 pub use authority::{Authority, AuthorityError};
 pub use certificate::{Certificate, CertificateError};
+pub use crl::{Crl, CrlError, Reason, Revoked};
+pub use csr::{CsrError, CsrRules};
 pub use facts::Facts;
+pub use gate::{GateError, Wanted, gate};
 pub use issue::{IssueError, Issued};
 pub use key::{KeyError, KeyKind, PrivateKey};
 pub use material::StoredError;

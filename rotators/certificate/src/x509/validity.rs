@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Certificate;
 
 /// How long before now a certificate begins.
-pub const BACKDATE: Duration = Duration::from_secs(3600);
+pub const BACKDATE: Duration = Duration::from_hours(1);
 
 /// The last second that a certificate can name: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;

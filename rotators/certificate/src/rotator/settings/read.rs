@@ -6,15 +6,19 @@ use serde_json::Value;
 
 /// Reads a table of settings. `at` begins the key of a failure, such as `target` or `target.probes`.
 pub(in crate::rotator) fn table<T: DeserializeOwned>(at: &str, value: &Value, known: &[&str]) -> Result<T, Failure> {
-    let keys = value.as_object().ok_or_else(|| invalid(at, format!("`{at}` is not a table"), "give a table of keys"))?;
+    let keys =
+        value.as_object().ok_or_else(|| invalid(at, format!("`{at}` is not a table"), "give a table of keys"))?;
     if let Some(odd) = keys.keys().find(|key| !known.contains(&key.as_str())) {
-        let hint = nearest(odd, known.iter().copied())
-            .map_or_else(|| format!("the known keys are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        let hint = nearest(odd, known.iter().copied()).map_or_else(
+            || format!("the known keys are: {}", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
         let shown: String = odd.chars().take(64).flat_map(char::escape_debug).collect();
         return Err(invalid(&format!("{at}.{shown}"), format!("`{shown}` is not a key of `{at}`"), hint));
     }
-    T::deserialize(value)
-        .map_err(|cause| invalid(at, format!("`{at}` does not fit: {cause}"), format!("its keys: {}", known.join(", "))))
+    T::deserialize(value).map_err(|cause| {
+        invalid(at, format!("`{at}` does not fit: {cause}"), format!("its keys: {}", known.join(", ")))
+    })
 }
 
 /// A setting that cannot be right.

@@ -56,7 +56,8 @@ impl TargetSettings {
             return Err(invalid("target.probes", "there are more than 64 probes", "split the target"));
         }
         let probes = raw.probes.iter().map(probe).collect::<Result<Vec<_>, _>>()?;
-        let needs_place = [("check", raw.check.is_some()), ("reload", raw.reload.is_some()), ("probes", !probes.is_empty())];
+        let needs_place =
+            [("check", raw.check.is_some()), ("reload", raw.reload.is_some()), ("probes", !probes.is_empty())];
         if let (None, Some((key, _))) = (&install, needs_place.iter().find(|(_, is_set)| *is_set)) {
             let sentence = format!("`{key}` is of no use where nothing is installed before it");
             return Err(invalid(&format!("target.{key}"), sentence, "set `install`, or take this out"));
@@ -64,7 +65,8 @@ impl TargetSettings {
         if raw.acme.as_ref().is_some_and(|acme| !acme.is_object()) {
             return Err(invalid("target.acme", "`acme` is not a table", "give a table of keys"));
         }
-        let address = json!({ "install": value.get("install"), "acme": value.get("acme"), "probes": value.get("probes") });
+        let address =
+            json!({ "install": value.get("install"), "acme": value.get("acme"), "probes": value.get("probes") });
         let Raw { check, reload, acme, crl_url, .. } = raw;
         Ok(Self { install, check, reload, probes, acme, crl_url, address })
     }

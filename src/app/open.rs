@@ -96,12 +96,13 @@ fn wrong_key(error: &KeyringError) -> CliError {
 pub(super) async fn engine(config: &Config, store: Store) -> Result<Arc<Engine>, CliError> {
     let found = tenant::find_by_name(&mut store.read().await?, tenant::ROOT).await?;
     let tenant = found.ok_or(LifecycleError::StoreEmpty)?;
+    let options = options(config);
     Ok(Engine::new(Parts {
         store,
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom::new()),
-        rotators: rotators::all(),
-        options: options(config),
+        rotators: rotators::all(config, &options.hooks),
+        options,
         tenant,
     }))
 }

@@ -1,12 +1,64 @@
-//! The rotators of this binary.
+//! The rotators of this binary, and what of this host they may use.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use keywheel_certificate::{
+    host::{HookError, Hooks, InstallRoot, InstallRules, KeyMode},
+    rotator::{CertificateRotator, Host},
+};
 use keywheel_database::PostgresRotator;
 
-use crate::engine::Rotators;
+use crate::{
+    config::Config,
+    engine::{Hook, HookFailure, Rotators},
+};
 
 /// Every rotator, by kind.
-pub(super) fn all() -> Rotators {
-    Rotators::default().with(Arc::new(PostgresRotator::new()))
+pub(super) fn all(config: &Config, hooks: &BTreeMap<String, Hook>) -> Rotators {
+    let hooks = Configured { hooks: hooks.clone(), usual: config.engine.step_deadline.as_duration() };
+    let host = Host {
+        roots: config.install_roots.iter().map(|root| (root.name.clone(), install_root(root))).collect(),
+        hooks: Arc::new(hooks),
+        acme: None,
+    };
+    Rotators::default().with(Arc::new(PostgresRotator::new())).with(Arc::new(CertificateRotator::new(host)))
+}
+
+fn install_root(root: &crate::config::InstallRoot) -> InstallRoot {
+    let rules = InstallRules {
+        owner: root.owner.clone(),
+        group: root.group.clone(),
+        key_mode: KeyMode::parse(&root.key_mode).unwrap_or_default(),
+        ..InstallRules::default()
+    };
+    InstallRoot::new(&root.name, &root.path, rules)
+}
+
+/// The hooks of the configuration file.
+struct Configured {
+    hooks: BTreeMap<String, Hook>,
+    usual: Duration,
+}
+
+#[async_trait]
+impl Hooks for Configured {
+    fn knows(&self, name: &str) -> bool {
+        self.hooks.contains_key(name)
+    }
+
+    fn limit(&self, name: &str) -> Duration {
+        let limit = self.hooks.get(name).map_or(Duration::ZERO, |hook| hook.timeout);
+        if limit.is_zero() { self.usual } else { limit }
+    }
+
+    async fn run(&self, name: &str) -> Result<(), HookError> {
+        let name_of = || name.to_owned();
+        let Some(hook) = self.hooks.get(name) else { return Err(HookError::Unknown { name: name_of() }) };
+        hook.run_with(&[], self.usual).await.map_err(|failure| match failure {
+            HookFailure::NotStarted(because) => HookError::NotStarted { name: name_of(), because },
+            HookFailure::Failed { status, said } => HookError::Failed { name: name_of(), status, said },
+            HookFailure::TimedOut(after) => HookError::TimedOut { name: name_of(), after },
+        })
+    }
 }

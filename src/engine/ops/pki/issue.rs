@@ -170,8 +170,13 @@ impl Asked {
     ) -> Result<(Issued, Option<PrivateKey>), Trouble> {
         if let Some(csr) = &request.csr {
             let names = (!wanted.names.is_empty()).then_some(wanted.names);
-            let rules =
-                CsrRules { names, profile: wanted.profile, lifetime: wanted.lifetime, on_clamp: wanted.on_clamp };
+            let rules = CsrRules {
+                names,
+                profile: wanted.profile,
+                lifetime: wanted.lifetime,
+                on_clamp: wanted.on_clamp,
+                crl_url: wanted.crl_url,
+            };
             return Ok((found.authority.sign_csr(csr, &rules, &*self.engine.random, self.now)?, None));
         }
         let kind = request.key.unwrap_or_default();

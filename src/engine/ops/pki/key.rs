@@ -6,7 +6,7 @@ use std::{
 };
 
 use keywheel_certificate::x509::{
-    Authority, AuthorityError, CertificateError, IssueError, KeyError, NameError, StoredError,
+    Authority, AuthorityError, CertificateError, CrlError, CsrError, IssueError, KeyError, NameError, StoredError,
 };
 
 use crate::{
@@ -40,7 +40,7 @@ macro_rules! told {
         }
     )*};
 }
-told!(AuthorityError, CertificateError, IssueError, KeyError, NameError, StoredError);
+told!(AuthorityError, CertificateError, CrlError, CsrError, IssueError, KeyError, NameError, StoredError);
 
 impl Engine {
     /// Finds an authority and makes it ready. Errors: `not-found`, `not-an-authority`, `secret-deleted`.

@@ -9,6 +9,7 @@ mod house;
 mod keyring;
 mod network;
 mod notify;
+mod pki;
 mod postgres;
 mod replicas;
 mod schedule;

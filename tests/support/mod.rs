@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod hooks;
 pub(crate) mod http;
 pub(crate) mod mail;
+pub(crate) mod nginx;
 pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod preload;

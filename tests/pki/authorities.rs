@@ -1,0 +1,80 @@
+//! Authorities: their certificates are judged by openssl, their keys are not answered, their lists tell of revocations.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::world::World;
+
+fn openssl(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("openssl").args(arguments).output().context("run openssl")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "openssl {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(text)
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn a_signed_request_verifies_and_its_revocation_is_on_the_list() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    let folder = world.daemon.folder();
+    let (key, csr, pem) = (folder.join("a.key"), folder.join("a.csr"), folder.join("a.pem"));
+    let subject = ["-subj", "/", "-addext", "subjectAltName=DNS:a.example.org"];
+    let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"];
+    openssl(&[&new[..], &[&path(&key), "-out", &path(&csr)], &subject[..]].concat())?;
+    let words = ["cert", "sign", "internal", "--csr", &path(&csr), "--lifetime", "7d", "--file", &path(&pem)];
+    world.daemon.cli_ok(&words, None).await?;
+    openssl(&["verify", "-CAfile", &path(&world.ca), "-untrusted", &path(&pem), &path(&pem)])?;
+    let serial = openssl(&["x509", "-in", &path(&pem), "-noout", "-serial"])?;
+    let serial = serial.trim().trim_start_matches("serial=").to_owned();
+    world.daemon.cli_ok(&["cert", "revoke", &serial, "--because", "key-compromise"], None).await?;
+    let crl = folder.join("a.crl");
+    world.daemon.cli_ok(&["ca", "crl", "internal", "--file", &path(&crl)], None).await?;
+    let listed = openssl(&["crl", "-in", &path(&crl), "-noout", "-text"])?;
+    ensure!(listed.to_uppercase().contains(&serial.to_uppercase()) && listed.contains("Key Compromise"), "{listed}");
+    let again = world.daemon.cli(&["cert", "revoke", &serial], None).await?;
+    ensure!(again.code() == 1 && again.stderr.contains("[already-revoked]"), "{again}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn names_outside_the_constraints_and_lives_beyond_the_authority_are_refused() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    let sign = ["cert", "sign", "internal", "--dns"];
+    let outside = world.daemon.cli(&[&sign[..], &["a.example.net"]].concat(), None).await?;
+    ensure!(outside.code() == 1 && outside.stderr.contains("example.net"), "{outside}");
+    let long = world.daemon.cli(&[&sign[..], &["a.example.org", "--lifetime", "20y"]].concat(), None).await?;
+    ensure!(long.code() == 1 && long.stderr.contains("--may-be-shorter") || long.stderr.contains("ends"), "{long}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_authority_s_key_is_never_answered_and_never_put() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    let read = world.daemon.cli(&["secret", "get", "internal"], None).await?;
+    ensure!(read.code() == 4 && read.stderr.contains("[key-kept]"), "{read}");
+    let put = world.daemon.cli(&["secret", "put", "internal", "-"], Some(b"{\"private_key\":\"x\"}")).await?;
+    ensure!(put.code() == 1 && put.stderr.contains("[kind-not-put]"), "{put}");
+    let taken = world.daemon.cli(&["ca", "create", "internal"], None).await?;
+    ensure!(taken.code() == 1 && taken.stderr.contains("[name-taken]"), "{taken}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_exported_pkcs12_file_is_read_by_openssl() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    world.daemon.cli_ok(&["cert", "issue", "job/a", "--ca", "internal", "--dns", "job.example.org"], None).await?;
+    let file = world.daemon.folder().join("job.p12");
+    let words = ["cert", "export", "job/a", "--format", "pkcs12", "--password", "-", "--file", &path(&file)];
+    world.daemon.cli_ok(&words, Some(b"let me in")).await?;
+    let read = openssl(&["pkcs12", "-in", &path(&file), "-passin", "pass:let me in", "-nodes"])?;
+    ensure!(read.contains("BEGIN PRIVATE KEY") && read.matches("BEGIN CERTIFICATE").count() >= 2, "{read}");
+    let inspected =
+        world.daemon.cli_ok(&["cert", "inspect", &path(&file), "--password", "-"], Some(b"let me in")).await?;
+    ensure!(inspected.stdout.contains("job.example.org"), "{inspected}");
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! What the tests of this library share: an authority to issue from, and OpenSSL as the one who judges.
 
+mod errors;
 mod hostile;
 mod speed;
 

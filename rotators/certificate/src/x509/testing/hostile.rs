@@ -63,16 +63,21 @@ fn mutate(seed: u64, rounds: usize) -> usize {
     let (world, key, dice) = (World::new(KeyKind::P256), key(KeyKind::P256), Dice(SeededRandom::new(seed)));
     let issued = world.issue(&World::leaf());
     let password = SecretText::new("x".into());
-    let csr = key.csr_pem(&names("a.example.org 10.0.0.1"), Some("a.example.org")).expect("a request");
+    let csr = key.csr_der(&names("a.example.org 10.0.0.1"), Some("a.example.org")).expect("a request");
     let sealed = bundle::pkcs12_of(&issued, &key, &password, 1).expect("written");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    // What is changed below the armour gets further than what is changed in it.
+    let armoured = |label: &str, der: &[u8], round: usize| match round % 4 {
+        0 => text(dice.mutated(pem::encode(label, der).as_bytes())),
+        _ => pem::encode(label, &dice.mutated(der)),
+    };
     let is_read = |round: &usize| match round % 5 {
         0 => Certificate::from_der(&dice.mutated(issued.certificate.der())).is_ok(),
-        1 => bundle::read_any(&dice.mutated(issued.root.pem().as_bytes()), None).is_ok(),
+        1 => bundle::read_any(armoured("CERTIFICATE", issued.root.der(), *round).as_bytes(), None).is_ok(),
         2 => bundle::read_any(&dice.mutated(&sealed), Some(&password)).is_ok(),
-        3 => PrivateKey::from_pem(&text(dice.mutated(key.to_pem().expose().as_bytes()))).is_ok(),
+        3 => PrivateKey::from_pem(&armoured("PRIVATE KEY", key.expose_der(), *round)).is_ok(),
         _ => {
-            let csr = text(dice.mutated(csr.as_bytes()));
+            let csr = armoured("CERTIFICATE REQUEST", &csr, *round);
             world.authority.sign_csr(&csr, &rules(), &world.random, now()).is_ok()
         }
     };

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use keywheel_contract::{Random, SecretText, kit::SeededRandom};
-use rustix::time::{ClockId, clock_gettime};
 
-use super::{World, day, key, names, now};
+use super::{World, day, key, names, now, worked};
 use crate::x509::{
     Authority, Certificate, CsrRules, KeyKind, OnClamp, PrivateKey, Profile, bundle, der, limits::MAX_BUNDLE_BYTES, pem,
 };
@@ -128,13 +127,6 @@ fn nested(levels: usize) -> Vec<u8> {
         bytes.extend(length);
     }
     bytes
-}
-
-/// How long this thread has worked: what else the machine does must not count.
-fn worked() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let (seconds, rest) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Duration::new(seconds.expect("it runs forward"), rest.expect("it is less than a second"))
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Authority {
     }
 
     /// Its key.
-    pub fn key(&self) -> &PrivateKey {
+    pub(super) fn key(&self) -> &PrivateKey {
         self.issuer.key()
     }
 
@@ -245,7 +245,7 @@ impl Authority {
     /// The first constraint in the chain that forbids the name, if one does.
     pub(super) fn forbids(&self, name: &SubjectName) -> Option<String> {
         self.limits.iter().find_map(|limits| {
-            if let Some(excluded) = limits.excluded.iter().find(|excluded| excluded.covers(name) == Some(true)) {
+            if let Some(excluded) = limits.excluded.iter().find(|excluded| excluded.touches(name)) {
                 return Some(format!("{excluded} is excluded"));
             }
             let mut answers = limits.permitted.iter().filter_map(|permitted| permitted.covers(name)).peekable();
@@ -331,20 +331,29 @@ fn chain_of(certificate: &Certificate, given: &[Certificate]) -> Result<Vec<Cert
     let mut chain: Vec<Certificate> = Vec::new();
     loop {
         let last = chain.last().unwrap_or(certificate);
-        let x509 = last.parsed();
-        let is_root = last.is_self_issued();
-        let mut named =
-            given.iter().filter(|issuer| issuer.parsed().subject().as_raw() == x509.issuer().as_raw()).peekable();
-        if named.peek().is_none() || chain.len() > given.len() {
-            return Err(AuthorityError::ChainIncomplete(last.facts().issuer.clone()));
-        }
-        let signer = named.find(|issuer| x509.verify_signature(Some(issuer.parsed().public_key())).is_ok());
-        let signer = signer.ok_or_else(|| AuthorityError::Signature(last.facts().subject.clone()))?;
-        if is_root {
+        let signer = signer_of(last, given)?;
+        if last.is_self_issued() {
             return Ok(chain);
+        }
+        if chain.len() == given.len() {
+            return Err(AuthorityError::ChainIncomplete(last.facts().issuer.clone()));
         }
         chain.push(signer.clone());
     }
+}
+
+/// The one that signed the certificate: a root rather than a cross-signed twin, as it makes the shorter chain.
+fn signer_of<'a>(signed: &Certificate, given: &'a [Certificate]) -> Result<&'a Certificate, AuthorityError> {
+    let x509 = signed.parsed();
+    let is_named = |issuer: &&Certificate| issuer.parsed().subject().as_raw() == x509.issuer().as_raw();
+    let (mut named, others): (Vec<_>, Vec<_>) =
+        given.iter().filter(is_named).partition(|issuer| issuer.is_self_issued());
+    named.extend(others);
+    if named.is_empty() {
+        return Err(AuthorityError::ChainIncomplete(signed.facts().issuer.clone()));
+    }
+    let signer = named.into_iter().find(|issuer| x509.verify_signature(Some(issuer.parsed().public_key())).is_ok());
+    signer.ok_or_else(|| AuthorityError::Signature(signed.facts().subject.clone()))
 }
 
 /// How many authorities may stand below the first of the path, which leads up to the root.
@@ -410,4 +419,159 @@ fn issuer_of(certificate: &Certificate, key: PrivateKey) -> Result<Issuer<'stati
         return Err(unsupported());
     }
     Issuer::from_ca_cert_der(&certificate.der().into(), key).map_err(|_| unsupported())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x509::{
+        KeyKind,
+        testing::{World, day, foreign, key, now, openssl, request, verified_by_openssl, write},
+    };
+
+    /// An authority below a root, with an intermediate between.
+    fn deep() -> (World, Authority) {
+        let world = World::new(KeyKind::P256);
+        let between =
+            world.authority.create_intermediate(&World::request("Between"), &world.random, now()).expect("made");
+        let lowest = between.create_intermediate(&World::request("Lowest"), &world.random, now()).expect("made");
+        (world, lowest)
+    }
+
+    fn pems<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> String {
+        certificates.into_iter().map(Certificate::pem).collect()
+    }
+
+    fn issued_by(authority: &Authority) -> crate::x509::Issued {
+        let random = keywheel_contract::kit::SeededRandom::new(1);
+        authority.issue(&World::leaf(), &key(KeyKind::P256), &random, now()).expect("issued")
+    }
+
+    #[test]
+    fn a_root_says_what_it_is() {
+        let facts = World::new(KeyKind::P256).authority.certificate().facts().clone();
+        assert_eq!((facts.subject.as_str(), facts.issuer.as_str()), ("O=Example, CN=Test CA", "O=Example, CN=Test CA"));
+        assert_eq!((facts.is_authority, facts.path_length), (true, None));
+        assert_eq!(facts.usages, ["digital-signature", "key-cert-sign", "crl-sign"]);
+        assert!(facts.ski.is_some() && facts.ski == facts.aki);
+    }
+
+    #[test]
+    fn openssl_shows_constraints_and_usages_as_critical() {
+        let world = World::new(KeyKind::P256);
+        let list = |text: &str| vec![NameConstraint::parse(text).expect("a constraint")];
+        let asked = AuthorityRequest {
+            path_length: Some(1),
+            permitted: list("10.0.0.0/8"),
+            excluded: list("example.com"),
+            ..World::request("Below")
+        };
+        let below = world.authority.create_intermediate(&asked, &world.random, now()).expect("made");
+        let text = openssl(&["x509", "-noout", "-text"], below.certificate().pem().as_bytes());
+        for part in [
+            "X509v3 Name Constraints: critical",
+            "IP:10.0.0.0/255.0.0.0",
+            "DNS:example.com",
+            "X509v3 Key Usage: critical",
+            "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:1",
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+    }
+
+    #[test]
+    fn material_is_read_back_and_issues_the_same_chain() {
+        let (_, lowest) = deep();
+        let read = Authority::from_material(&lowest.to_material()).expect("read");
+        assert_eq!((read.chain(), read.root()), (lowest.chain(), lowest.root()));
+        verified_by_openssl(&issued_by(&read), &["-x509_strict"]);
+    }
+
+    #[test]
+    fn an_authority_is_imported_with_its_chain_in_any_order() {
+        let (world, lowest) = deep();
+        let stranger = World::new(KeyKind::P384).authority.root().clone();
+        let chain = lowest.chain();
+        let given = pems([&stranger, world.authority.root(), &chain[1], &chain[0]]);
+        let imported = Authority::import(lowest.key().to_pem().expose(), &given).expect("imported");
+        assert_eq!((imported.chain(), imported.root()), (lowest.chain(), world.authority.root()));
+        verified_by_openssl(&issued_by(&imported), &["-x509_strict"]);
+    }
+
+    #[test]
+    fn an_authority_of_openssls_making_is_imported_and_issues() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = key(KeyKind::Rsa2048).to_pem();
+        let file = write(&folder, "key", key.expose());
+        let arguments = ["req", "-x509", "-new", "-key", &file, "-subj", "/C=DE/O=Example/CN=Foreign", "-days", "30"];
+        let imported = Authority::import(key.expose(), &openssl(&arguments, b"")).expect("imported");
+        let at = imported.certificate().facts().not_before + day(1);
+        let asked = crate::x509::LeafRequest { lifetime: day(2), ..World::leaf() };
+        let random = keywheel_contract::kit::SeededRandom::new(1);
+        let issued = imported.issue(&asked, &super::super::testing::key(KeyKind::P256), &random, at).expect("issued");
+        let (root, leaf) =
+            (write(&folder, "root", &issued.root.pem()), write(&folder, "leaf", &issued.certificate.pem()));
+        let time = at.timestamp().to_string();
+        assert!(openssl(&["verify", "-attime", &time, "-CAfile", &root, &leaf], b"").contains(": OK"));
+    }
+
+    #[test]
+    fn what_is_no_authority_is_not_imported() {
+        let (world, lowest) = deep();
+        let (leaf, chain, root) = (issued_by(&lowest).certificate, lowest.chain(), world.authority.root().clone());
+        let twin = World::new(KeyKind::P256).authority.root().clone();
+        let (own, other) = (lowest.key().to_pem(), key(KeyKind::P256).to_pem());
+        let (foreign, foreign_key) = (foreign("77").0.root, key(KeyKind::P384).to_pem());
+        for (key, given, code) in [
+            (&other, pems([&chain[0], &chain[1], &root]), "authority-key-mismatch"),
+            (&own, pems([&chain[0], &root]), "authority-chain-incomplete"),
+            (&own, pems([&chain[0], &chain[1]]), "authority-chain-incomplete"),
+            (&own, pems([&chain[0], &chain[1], &twin]), "authority-signature-invalid"),
+            (&other, pems([&leaf, &chain[0], &chain[1], &root]), "authority-not-a-ca"),
+            (&foreign_key, pems([&foreign]), "authority-subject-unsupported"),
+            (&own, String::new(), "authority-key-mismatch"),
+        ] {
+            assert_eq!(Authority::import(key.expose(), &given).expect_err("refused").code(), code);
+        }
+    }
+
+    #[test]
+    fn path_lengths_bound_what_is_below() {
+        let random = keywheel_contract::kit::SeededRandom::new(1);
+        let asked = AuthorityRequest { path_length: Some(1), ..request("Root", KeyKind::P256, 3650) };
+        let root = Authority::create_root(&asked, &random, now()).expect("made");
+        let below = root.create_intermediate(&World::request("Below"), &random, now()).expect("made");
+        assert_eq!(below.certificate().facts().path_length, Some(0));
+        let error = below.create_intermediate(&World::request("Lower"), &random, now()).expect_err("refused");
+        assert_eq!(error.code(), "authority-path-length");
+        let error = root.create_intermediate(&AuthorityRequest { ..asked }, &random, now()).expect_err("refused");
+        assert_eq!(error.code(), "authority-path-length");
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_refused_with_its_code() {
+        let world = World::new(KeyKind::P256);
+        let ask = World::request;
+        for (asked, code) in [
+            (AuthorityRequest { common_name: " ".into(), ..ask("") }, "authority-name-invalid"),
+            (AuthorityRequest { organisation: Some("x".repeat(65)), ..ask("x") }, "authority-name-invalid"),
+            (AuthorityRequest { lifetime: day(0), ..ask("x") }, "authority-lifetime-invalid"),
+            (AuthorityRequest { lifetime: day(3651), ..ask("x") }, "authority-outlives-issuer"),
+        ] {
+            let error = world.authority.create_intermediate(&asked, &world.random, now()).expect_err("refused");
+            assert_eq!(error.code(), code);
+        }
+        let late = world.authority.create_intermediate(&ask("x"), &world.random, now() + day(4000));
+        assert_eq!(late.expect_err("refused").code(), "authority-issuer-not-valid");
+    }
+
+    #[test]
+    fn an_authority_can_be_shared_and_does_not_show_its_key() {
+        fn shared<T: Send + Sync>(value: &T) -> &T {
+            value
+        }
+        let authority = World::new(KeyKind::P256).authority;
+        let text = format!("{:?}", shared(&authority));
+        assert!(text.starts_with("Authority { certificate: Certificate(") && !text.contains("PRIVATE"), "{text}");
+    }
 }

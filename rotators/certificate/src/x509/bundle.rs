@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     Certificate, CertificateError, Issued, PrivateKey,
     der::{self, INTEGER, Item, OCTET_STRING, OID, SEQUENCE},
-    limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, MAX_DEPTH, MAX_ROUNDS},
+    limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_CERTIFICATES, MAX_DEPTH, MAX_ROUNDS, MAX_VALUES},
 };
 
 /// Rounds of key derivation in what is written: what common programs read quickly; the password must be strong anyway.
@@ -139,32 +139,38 @@ fn read_pkcs12(bytes: &[u8], password: &SecretText) -> Result<Vec<Certificate>, 
 const PBKDF2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 12];
 const SCRYPT: &[u8] = &[0x2b, 6, 1, 4, 1, 0xda, 0x47, 4, 11];
 
-/// The rounds that everything costs which can be seen before the file is opened; `None` if it is too deep or damaged.
+/// The rounds that everything costs which can be seen before the file is opened; `None` if it is too deep, too long or
+/// damaged.
 fn rounds_of(bytes: &[u8]) -> Option<u64> {
     let (file, []) = der::read(bytes)? else { return None };
     let mac = file.items().nth(2).flatten().map_or(0, |mac| mac.items().nth(2).flatten().map_or(1, number));
-    Some(mac.saturating_add(rounds_in(file, 1)?))
+    Some(mac.saturating_add(rounds_in(file, 1, &mut 0)?))
 }
 
-fn rounds_in(item: Item<'_>, depth: usize) -> Option<u64> {
-    if depth > MAX_DEPTH {
+fn rounds_in(item: Item<'_>, depth: usize, seen: &mut u32) -> Option<u64> {
+    *seen += 1;
+    if depth > MAX_DEPTH || *seen > MAX_VALUES {
         return None;
     }
     if item.tag == OCTET_STRING {
         // What stands in a string may be a value, or just bytes.
         return match der::read(item.contents) {
-            Some((inner, [])) if inner.tag == SEQUENCE => rounds_in(inner, depth + 1),
+            Some((inner, [])) if inner.tag == SEQUENCE => rounds_in(inner, depth + 1, seen),
             _ => Some(0),
         };
     }
-    let own = match item.items().next().flatten() {
+    item.items().try_fold(own_rounds(item), |sum, inner| Some(sum.saturating_add(rounds_in(inner?, depth + 1, seen)?)))
+}
+
+/// The rounds that the value asks for itself, if it names a way to derive a key.
+fn own_rounds(item: Item<'_>) -> u64 {
+    match item.items().next().flatten() {
         Some(Item { tag: OID, contents: SCRYPT }) => u64::MAX,
         Some(Item { tag: OID, contents: PBKDF2 }) => {
             item.items().nth(1).flatten().and_then(|parameters| parameters.items().nth(1)?).map_or(0, number)
         }
         _ => 0,
-    };
-    item.items().try_fold(own, |sum, inner| Some(sum.saturating_add(rounds_in(inner?, depth + 1)?)))
+    }
 }
 
 fn number(item: Item<'_>) -> u64 {

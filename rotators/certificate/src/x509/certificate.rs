@@ -140,12 +140,13 @@ impl Certificate {
 
     fn of_text(text: &[u8]) -> impl Iterator<Item = Result<Self, CertificateError>> + '_ {
         let damaged = |error: pem::PemError| CertificateError::Pem(error.to_string());
-        pem::blocks(text)
-            .filter(|block| block.is_err() || block.is_ok_and(|block| block.label.ends_with(b"CERTIFICATE")))
-            .map(move |block| {
+        let is_certificate = |label: &[u8]| matches!(label, b"CERTIFICATE" | b"X509 CERTIFICATE");
+        pem::blocks(text).filter(move |block| !block.is_ok_and(|block| !is_certificate(block.label))).map(
+            move |block| {
                 let der = block.and_then(|block| block.decode(MAX_CERTIFICATE_BYTES)).map_err(damaged)?;
                 Self::from_der(&der)
-            })
+            },
+        )
     }
 
     /// The certificate as PEM.
@@ -191,5 +192,62 @@ impl Eq for Certificate {}
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({:?}, serial {})", self.facts().subject, self.facts().serial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x509::{KeyKind, testing::World};
+
+    #[test]
+    fn the_first_and_all_are_read_past_other_blocks() {
+        let root = World::new(KeyKind::P256).authority.root().clone();
+        let text = format!("{}text\n{}{}", pem::encode("PRIVATE KEY", &[1]), root.pem(), root.pem());
+        assert_eq!(Certificate::from_pem(&text), Ok(root.clone()));
+        assert_eq!(Certificate::list_pem(&text), Ok(vec![root.clone(), root]));
+        assert_eq!(Certificate::list_pem(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn bundles_are_bounded() {
+        let pem = World::new(KeyKind::P256).authority.root().pem();
+        assert_eq!(Certificate::list_pem(&pem.repeat(256)).map(|list| list.len()), Ok(256));
+        assert_eq!(Certificate::list_pem(&pem.repeat(257)), Err(CertificateError::TooMany));
+        let large = " ".repeat(MAX_BUNDLE_BYTES + 1);
+        assert_eq!(Certificate::list_pem(&large).expect_err("refused").code(), "certificate-too-large");
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_with_its_code() {
+        let good = World::new(KeyKind::P256).authority.root().der().to_vec();
+        let longer = [&good[..], &[0]].concat();
+        let large = vec![0; MAX_CERTIFICATE_BYTES + 1];
+        for (der, code) in [
+            (&[][..], "certificate-damaged-der"),
+            (&good[..good.len() - 1], "certificate-damaged-der"),
+            (&longer, "certificate-damaged-der"),
+            (&[0x30, 0], "certificate-unreadable"),
+            (&[0x30, 3, 2, 1, 3], "certificate-unreadable"),
+            (&large, "certificate-too-large"),
+        ] {
+            assert_eq!(Certificate::from_der(der).expect_err("refused").code(), code);
+        }
+    }
+
+    /// What the world uses must be read; where the system has no store, there is nothing to show.
+    #[test]
+    fn every_root_of_the_system_is_read() {
+        let Ok(store) = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt") else { return };
+        let roots = Certificate::list_pem(&store).expect("read");
+        assert_eq!(roots.len(), store.matches("-----BEGIN CERTIFICATE-----").count());
+        assert!(roots.iter().all(|root| root.facts().is_authority));
+    }
+
+    #[test]
+    fn a_certificate_shows_who_it_is_and_no_bytes() {
+        let root = World::new(KeyKind::P256).authority.root().clone();
+        let serial = &root.facts().serial;
+        assert_eq!(format!("{root:?}"), format!("Certificate(\"O=Example, CN=Test CA\", serial {serial})"));
     }
 }

@@ -188,19 +188,24 @@ fn dn(name: &X509Name<'_>) -> String {
     printable(&name.to_string())
 }
 
-/// The text with what could steer a terminal or break a line escaped.
+/// The text with what could steer a terminal, break a line or turn the direction of reading escaped.
 fn printable(text: &str) -> String {
-    if !text.contains(char::is_control) {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return text.to_owned();
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut out, symbol| {
-        if symbol.is_control() {
+        if symbol.is_control() || is_invisible(symbol) {
             out.extend(symbol.escape_unicode());
         } else {
             out.push(symbol);
         }
         out
     })
+}
+
+/// Separators, joiners, and what turns the direction of reading.
+fn is_invisible(symbol: char) -> bool {
+    matches!(symbol, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn serial(octets: &[u8]) -> Result<String, CertificateError> {
@@ -261,4 +266,87 @@ pub(super) fn hex(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     octets.iter().flat_map(|&octet| [digit(octet >> 4), digit(octet & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x509::{
+        Certificate, KeyKind, LeafRequest, Profile,
+        testing::{World, key, now, openssl, write},
+    };
+
+    /// A certificate that OpenSSL makes for the subject, with lines for its extensions.
+    fn by_openssl(subject: &str, extensions: &[&str]) -> Facts {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = write(&folder, "key", key(KeyKind::P256).to_pem().expose());
+        let mut arguments = vec!["req", "-x509", "-new", "-utf8", "-key", &key, "-subj", subject];
+        arguments.extend(extensions.iter().flat_map(|extension| ["-addext", extension]));
+        Certificate::from_pem(&openssl(&arguments, b"")).expect("read").facts().clone()
+    }
+
+    #[test]
+    fn openssl_reads_the_same_facts() {
+        let world = World::new(KeyKind::P384);
+        let issued = world.issue(&LeafRequest { profile: Profile::ServerAndClient, ..World::leaf() });
+        let facts = issued.certificate.facts();
+        let arguments = ["x509", "-noout", "-serial", "-fingerprint", "-sha256", "-ext", "subjectKeyIdentifier"];
+        let text = openssl(&arguments, issued.certificate.pem().as_bytes()).replace(':', "").to_lowercase();
+        for fact in [&facts.serial, &facts.sha256, facts.ski.as_ref().expect("an identifier")] {
+            assert!(text.contains(fact.as_str()), "{fact} is missing in {text}");
+        }
+        assert_eq!((facts.key.as_str(), facts.signature.as_str()), ("EC P-256", "ecdsa-with-sha384"));
+        assert_eq!(facts.aki, world.authority.certificate().facts().ski);
+        assert!(facts.not_before < now() && now() < facts.not_after);
+    }
+
+    #[test]
+    fn names_of_all_kinds_are_told_apart() {
+        let san =
+            "subjectAltName=DNS:a.example.org,DNS:10.0.0.1,DNS:a_b,IP:10.0.0.1,IP:::1,email:a@b.org,URI:x:y,RID:1.2.3";
+        let facts = by_openssl("/CN=x", &[san]);
+        let names =
+            ["a.example.org", "dns:10.0.0.1", "dns:a_b", "10.0.0.1", "::1", "email:a@b.org", "uri:x:y", "oid:2a03"];
+        assert_eq!(facts.names, names);
+    }
+
+    #[test]
+    fn no_text_can_steer_a_terminal() {
+        let facts = by_openssl("/CN=a\u{1b}[31mb\u{202e}c/O=d\ne", &["subjectAltName=URI:x:\u{1b}"]);
+        assert_eq!(facts.subject, "CN=a\\u{1b}[31mb\\u{202e}c, O=d\\u{a}e");
+        assert_eq!(facts.names, ["other-uri:x:\\u{1b}"]);
+    }
+
+    #[test]
+    fn authorities_show_their_path_length_and_usages() {
+        let extensions =
+            ["basicConstraints=critical,CA:true,pathlen:3", "keyUsage=keyCertSign", "extendedKeyUsage=1.2.3"];
+        let facts = by_openssl("/CN=x", &extensions);
+        assert_eq!((facts.is_authority, facts.path_length), (true, Some(3)));
+        assert_eq!(facts.usages, ["key-cert-sign", "oid:2a03"]);
+    }
+
+    #[test]
+    fn an_extension_that_occurs_twice_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = write(&folder, "key", key(KeyKind::P256).to_pem().expose());
+        let extension = ["-addext", "1.2.3=ASN1:NULL"];
+        let arguments = ["req", "-x509", "-new", "-key", &key, "-subj", "/CN=x", extension[0], extension[1]];
+        let good = Certificate::from_pem(&openssl(&arguments, b"")).expect("read");
+        // The identifier of the key becomes a second `1.2.3` of the same length.
+        let mut der = good.der().to_vec();
+        let [ski, own] = [&[6, 3, 0x55, 0x1d, 0x0e][..], &[6, 2, 0x2a, 3]]
+            .map(|oid| der.windows(oid.len()).position(|window| window == oid).expect("it is there"));
+        let (from, to) = (ski.min(own), ski.max(own));
+        assert!(from < to);
+        der[ski..ski + 5].copy_from_slice(&[6, 3, 0x55, 0x1d, 0x13]);
+        assert_eq!(Certificate::from_der(&der).expect_err("refused").code(), "certificate-damaged-extensions");
+    }
+
+    #[test]
+    fn facts_are_json() {
+        let json = serde_json::to_value(by_openssl("/CN=x", &[])).expect("JSON");
+        assert_eq!((json["common_name"].as_str(), json["path_length"].as_u64()), (Some("x"), None));
+        assert!(json["not_after"].as_str().expect("a time").ends_with('Z'), "{json}");
+    }
 }

@@ -112,6 +112,18 @@ pub struct Issued {
 }
 
 impl Issued {
+    /// Takes a chain as ACME and most authorities give it: the leaf first, then its issuers. The root, which may stand
+    /// at its end, is left out; the trust anchor is the caller's.
+    pub fn from_chain_pem(chain_pem: &str, root: Certificate) -> Result<Self, CertificateError> {
+        let mut chain = Certificate::list_pem(chain_pem)?;
+        if chain.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let certificate = chain.remove(0);
+        chain.retain(|issuer| !issuer.is_self_issued());
+        Ok(Self { certificate, chain, root })
+    }
+
     /// The value of the secret, with the key if it is here.
     pub fn to_material(&self, key: Option<&PrivateKey>) -> Material {
         material::write(key, &self.certificate, &self.chain, &self.root)
@@ -396,6 +408,16 @@ mod tests {
         let drawn: std::collections::HashSet<_> =
             (0..200).map(|_| world.issue(&World::leaf()).certificate.facts().serial.clone()).collect();
         assert!(drawn.len() == 200 && drawn.iter().all(|serial| serial.len() == 32));
+    }
+
+    #[test]
+    fn a_chain_in_pem_is_taken_without_its_root() {
+        let world = World::new(KeyKind::P256);
+        let below = world.authority.create_intermediate(&World::request("Below"), &world.random, now()).expect("made");
+        let issued = below.issue(&World::leaf(), &key(KeyKind::P256), &world.random, now()).expect("issued");
+        let text = crate::x509::bundle::full_chain_pem(&issued) + &issued.root.pem();
+        assert_eq!(Issued::from_chain_pem(&text, issued.root.clone()), Ok(issued));
+        assert!(Issued::from_chain_pem("", world.authority.root().clone()).is_err());
     }
 
     #[test]

@@ -22,3 +22,5 @@ pub const MAX_SERIAL_BYTES: usize = 64;
 pub const MAX_KEY_BYTES: usize = 64 << 10;
 /// Rounds of key derivation, in all, that a PKCS#12 file may cost.
 pub const MAX_ROUNDS: u64 = 2_000_000;
+/// Values, one in another or one after another, that are looked at in a PKCS#12 file before it is opened.
+pub const MAX_VALUES: u32 = 50_000;

@@ -267,6 +267,19 @@ impl NameConstraint {
     }
 }
 
+impl NameConstraint {
+    /// Whether a name in the subtree could be presented under the name: a wildcard above it counts too.
+    pub(super) fn touches(&self, name: &SubjectName) -> bool {
+        let is_above = match (self, name) {
+            (Self::Dns(domain), SubjectName::Dns(name)) => {
+                name.strip_prefix("*.").is_some_and(|above| is_below(domain, above))
+            }
+            _ => false,
+        };
+        is_above || self.covers(name) == Some(true)
+    }
+}
+
 fn is_below(name: &str, domain: &str) -> bool {
     name.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
@@ -385,6 +398,16 @@ mod tests {
         ] {
             let constraint = NameConstraint::parse(constraint).expect(constraint);
             assert_eq!(constraint.covers(&SubjectName::parse(name).expect(name)), covered, "{constraint} {name}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_above_a_subtree_touches_it() {
+        let secret = NameConstraint::parse("secret.example.org").expect("a constraint");
+        for (name, touches) in
+            [("*.example.org", true), ("secret.example.org", true), ("a.example.org", false), ("*.a.org", false)]
+        {
+            assert_eq!(secret.touches(&SubjectName::parse(name).expect(name)), touches, "{name}");
         }
     }
 

@@ -46,9 +46,12 @@ impl RsaPool {
 
     /// The pool of this process.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<RsaPool> =
-            LazyLock::new(|| RsaPool { stock: Mutex::default(), changed: Condvar::new() });
+        static SHARED: LazyLock<RsaPool> = LazyLock::new(RsaPool::new);
         &SHARED
+    }
+
+    fn new() -> Self {
+        Self { stock: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Asks for so many keys of a kind to be ready from now on, at most [`Self::MOST`]. Does nothing for kinds other
@@ -81,7 +84,7 @@ impl RsaPool {
             // Without the thread every key is made when it is asked for: slower, and nothing else.
             stock.is_running = thread::Builder::new().name("rsa-keys".into()).spawn(|| self.fill()).is_ok();
         }
-        self.changed.notify_one();
+        self.changed.notify_all();
     }
 
     /// Runs for as long as the process; ends when keys cannot be made, to start anew with the next request.
@@ -95,6 +98,7 @@ impl RsaPool {
                 return;
             };
             self.stock().shelves[shelf].ready.push_back(key);
+            self.changed.notify_all();
         }
     }
 
@@ -122,4 +126,49 @@ fn make(kind: KeyKind) -> Result<Der, KeyError> {
     let bits = kind.rsa_bits().ok_or_else(failed)?;
     let key = rsa::RsaPrivateKey::new(&mut OsRng, bits).map_err(|_| failed())?;
     key.to_pkcs8_der().map(|document| document.to_bytes()).map_err(|_| failed())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A pool of its own, whose thread outlives the test.
+    fn pool() -> &'static RsaPool {
+        Box::leak(Box::new(RsaPool::new()))
+    }
+
+    fn wait_for(pool: &RsaPool, keys: usize) {
+        let is_short = |stock: &mut Stock| stock.shelves[0].ready.len() < keys;
+        let waited = pool.changed.wait_timeout_while(pool.stock(), Duration::from_mins(2), is_short);
+        assert!(!waited.expect("no panic").1.timed_out(), "no key was made");
+    }
+
+    #[test]
+    fn keys_are_made_ahead_taken_and_refilled() {
+        let pool = pool();
+        pool.warm(KeyKind::Rsa2048, 1);
+        wait_for(pool, 1);
+        let key = pool.take(KeyKind::Rsa2048).expect("a key");
+        wait_for(pool, 1);
+        assert_ne!(pool.take(KeyKind::Rsa2048).expect("a key"), key);
+    }
+
+    #[test]
+    fn an_empty_pool_makes_nobody_wait() {
+        let pool = pool();
+        assert!(pool.take(KeyKind::Rsa2048).is_ok());
+        assert!(pool.take(KeyKind::P256).is_err());
+    }
+
+    #[test]
+    fn the_pool_is_bounded_and_never_shrinks() {
+        let (pool, mut stock) = (pool(), Stock { is_running: true, ..Stock::default() });
+        let wanted = [usize::MAX, 1].map(|keys| {
+            pool.want(&mut stock, 0, keys);
+            stock.shelves[0].wanted
+        });
+        assert_eq!(wanted, [RsaPool::MOST; 2]);
+    }
 }

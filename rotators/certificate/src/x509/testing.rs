@@ -1,5 +1,6 @@
 //! What the tests of this library share: an authority to issue from, and OpenSSL as the one who judges.
 
+mod errors;
 mod hostile;
 mod speed;
 
@@ -12,6 +13,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use keywheel_contract::{SecretText, kit::SeededRandom};
+use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 
 use super::{
@@ -163,4 +165,11 @@ pub(super) fn foreign(serial: &str) -> (Issued, PrivateKey) {
     let leaf = openssl(&arguments, csr.as_bytes());
     let read = |text: &str| Certificate::from_pem(text).expect("a certificate");
     (Issued { certificate: read(&leaf), chain: Vec::new(), root: read(&root) }, key)
+}
+
+/// How long this thread has worked: what else the machine does must not count.
+pub(super) fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, rest) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.expect("it runs forward"), rest.expect("it is less than a second"))
 }

@@ -9,7 +9,7 @@ use super::{
     notices::{channel, clock, expiring, notice, route, silence, track},
     rotate, rotation,
     schedule::{self, plan},
-    secret, serve, status, target,
+    secret, serve, status, target, token,
 };
 
 /// Keeps every credential that has a lifetime alive, valid and replaced in time.
@@ -57,6 +57,8 @@ pub enum Command {
     Secret(secret::Args),
     /// Adopts an account that exists at a target, which stays untouched.
     Adopt(Box<adopt::Args>),
+    /// Tokens: what applications read secrets with.
+    Token(token::Args),
     /// Deliveries: where copies are written after a publish.
     Delivery(delivery::Args),
     /// Schedules: when a secret is rotated.

@@ -129,7 +129,7 @@ impl From<Trouble> for CliError {
     fn from(trouble: Trouble) -> Self {
         let exit = match trouble.kind {
             Kind::NotFound => Exit::NotFound,
-            Kind::Denied => Exit::Denied,
+            Kind::Unauthenticated | Kind::Denied => Exit::Denied,
             Kind::NeedsAcknowledgement => Exit::NeedsAttention,
             Kind::Invalid => Exit::Usage,
             Kind::Conflict | Kind::Refused | Kind::Unavailable | Kind::Internal => Exit::Failed,

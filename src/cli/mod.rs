@@ -31,10 +31,8 @@ pub mod serve;
 mod status;
 mod table;
 mod target;
+mod token;
 
-pub use client::Client;
 pub use command::{Cli, Command, Global};
-pub use cx::Cx;
 pub use error::{CliError, Exit};
-pub use run::run;
-pub use {input::ask_passphrase, output::Format};
+pub use {client::Client, cx::Cx, input::ask_passphrase, output::Format, run::run};

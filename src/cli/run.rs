@@ -5,7 +5,7 @@ use super::{
     notices::{channel, clock, expiring, notice, route, silence, track},
     rotate, rotation,
     schedule::{self, plan},
-    secret, status, target,
+    secret, status, target, token,
 };
 
 /// Runs a command that is a client of the daemon. Those that are not (`init`, `serve`, …) are run by `app`.
@@ -14,6 +14,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(cx, args).await,
         Command::Target(args) => target::run(cx, args).await,
         Command::Secret(args) => secret::run(cx, args).await,
+        Command::Token(args) => token::run(cx, args).await,
         Command::Adopt(args) => adopt::run(cx, *args).await,
         Command::Delivery(args) => delivery::run(cx, args).await,
         Command::Schedule(args) => schedule::run(cx, args).await,

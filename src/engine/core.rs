@@ -20,7 +20,7 @@ use crate::{
     store::Store,
 };
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened};
+use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, uses::Uses};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -183,6 +183,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// Uses of tokens that were noted lately.
+    pub(super) uses: Uses,
     /// Held while keys are rotated: one rotation of keys at a time.
     pub(super) keys_rotating: tokio::sync::Mutex<()>,
 }
@@ -212,6 +214,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            uses: Uses::default(),
             keys_rotating: tokio::sync::Mutex::default(),
         })
     }

@@ -17,6 +17,8 @@ pub enum Kind {
     Conflict,
     /// A promise would be given up; it must be acknowledged.
     NeedsAcknowledgement,
+    /// Nobody knows who asks.
+    Unauthenticated,
     /// The asker may not.
     Denied,
     /// It was tried, and the target said no.

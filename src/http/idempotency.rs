@@ -2,11 +2,12 @@
 //!
 //! The answer is kept after the write. A crash between the two leaves the write without its kept answer, and a
 //! repetition is then a new request: what must not happen two times is guarded where it happens. Kept is a keyed
-//! digest of the request, never its body. Answers that say "try again" (5xx, 408, 429) are not kept.
+//! digest of the request, never its body. Answers that say "try again" (5xx, 408, 429) are not kept. An answer that
+//! holds a secret is never kept: such a route refuses keys.
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -29,7 +30,17 @@ pub(super) async fn keep(State(api): State<ApiState>, request: Request, next: Ne
     if !is_write || !request.headers().contains_key(HEADER) {
         return next.run(request).await;
     }
+    if answers_a_secret(&request) {
+        let detail = "the answer holds a token, and is not kept for a repetition";
+        let hint = "send it without `Idempotency-Key`; revoke a token whose text got lost";
+        return Problem::invalid("idempotency-key-refused", detail, hint).into_response();
+    }
     kept_or_run(&api, request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+fn answers_a_secret(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    *request.method() == Method::POST && route == "/api/v1/tokens"
 }
 
 async fn kept_or_run(api: &ApiState, request: Request, next: Next) -> Answer<Response> {

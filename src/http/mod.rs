@@ -5,6 +5,7 @@
 //! 500 and no more. Every answer forbids caching; every error is a problem (RFC 9457). Request bodies are never
 //! decompressed.
 
+mod act;
 mod asker;
 mod body;
 mod health;
@@ -27,6 +28,6 @@ pub use page::{Page, PageQuery};
 pub use path::{Id, SecretName};
 pub use problem::Problem;
 pub use query::Query;
-pub use router::{api, metrics_only, openapi};
+pub use router::{api, metrics_only, network, openapi};
 pub use serve::serve;
 pub use state::{ApiState, Readiness};

@@ -74,6 +74,12 @@ fn parameter(parts: &Parts, index: usize) -> Result<String, Problem> {
     decode(raw.iter().rev().nth(index).ok_or_else(|| refused("has no such parameter"))?)
 }
 
+/// The name that the first parameter of a route stands for.
+pub(super) fn name(parts: &Parts) -> Result<Name, Problem> {
+    let text = parameter(parts, 0)?;
+    Name::parse(&text).map_err(|error| Problem::invalid("name-refused", error.to_string(), HINT))
+}
+
 /// The name of a secret or target: the first parameter of a route.
 #[derive(Debug, Clone)]
 pub struct SecretName(pub Name);
@@ -82,9 +88,7 @@ impl<S: Sync> FromRequestParts<S> for SecretName {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let text = parameter(parts, 0)?;
-        let parsed = Name::parse(&text).map_err(|error| Problem::invalid("name-refused", error.to_string(), HINT))?;
-        Ok(Self(parsed))
+        name(parts).map(Self)
     }
 }
 

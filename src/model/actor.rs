@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use keywheel_contract::TokenId;
 use serde::{Deserialize, Serialize};
 
 /// Who acted, as events and audit rows tell it.
@@ -23,6 +24,11 @@ impl Actor {
     /// The holder of the development root token.
     pub fn root_token() -> Self {
         Self("token:root".to_owned())
+    }
+
+    /// The holder of a bearer token.
+    pub fn token(id: &TokenId) -> Self {
+        Self(format!("token:{id}"))
     }
 
     /// The text that is kept.

@@ -14,7 +14,7 @@ pub use actor::Actor;
 pub use ids::{Minter, Rising};
 pub use keywheel_contract::{
     ActorId, DeliveryId, DocumentId, EventId, HolderId, KeyId, Material, NoticeId, OccurrenceId, RotationId, SecretId,
-    SecretText, SendId, TargetId, TenantId, VersionId,
+    SecretText, SendId, TargetId, TenantId, TokenId, VersionId,
 };
 pub use name::{Name, NameError};
 pub use news::is_news;

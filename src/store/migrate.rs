@@ -38,10 +38,16 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../../migrations/sqlite/0003_sends_are_found_alone.sql"),
         postgres: include_str!("../../migrations/postgres/0003_sends_are_found_alone.sql"),
     },
+    Step {
+        version: 4,
+        name: "tokens",
+        sqlite: include_str!("../../migrations/sqlite/0004_tokens.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_tokens.sql"),
+    },
 ];
 
 /// The newest schema that this binary knows.
-pub const LATEST: i64 = 3;
+pub const LATEST: i64 = STEPS[STEPS.len() - 1].version;
 
 fn migrator(text: impl Fn(&Step) -> &'static str) -> Migrator {
     let migrations: Vec<Migration> = STEPS

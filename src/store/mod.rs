@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod secret;
 pub mod target;
 pub mod tenant;
+pub mod token;
 pub mod tx;
 pub mod verify;
 pub mod version;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use super::{
     Store, StoreError, Tx, Written, document::DocumentRow, event::EventRow, integrity::MacRow,
-    read_audit::Row as ReadRow, schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, tx::on,
-    version::VersionRow,
+    read_audit::Row as ReadRow, schedule::Row as ScheduleRow, secret::SecretRow, target::TargetRow, token::TokenRow,
+    tx::on, version::VersionRow,
 };
 use crate::keyring::Keyring;
 
@@ -222,6 +222,13 @@ impl Walk<'_> {
              AS noted",
             "FROM document WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
         );
+        table!(
+            self,
+            TokenRow,
+            "id, tenant_id, name, hash, patterns, created_at, created_by, expires_at, revoked_at, revision, mac,
+             (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'token' AND noted.row_id = token.id) AS noted",
+            "FROM token WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
+        );
         self.reads().await
     }
 
@@ -275,8 +282,14 @@ impl Walk<'_> {
             .map(|((table, row), named)| (table, row, named.event, named.subject))
             .collect();
         for (table, row, event, subject) in missing {
-            let tables =
-                [SecretRow::TABLE, VersionRow::TABLE, TargetRow::TABLE, ScheduleRow::TABLE, DocumentRow::TABLE];
+            let tables = [
+                SecretRow::TABLE,
+                VersionRow::TABLE,
+                TargetRow::TABLE,
+                ScheduleRow::TABLE,
+                DocumentRow::TABLE,
+                TokenRow::TABLE,
+            ];
             let Some(table) = tables.into_iter().find(|known| *known == table) else { continue };
             let of = if table == TargetRow::TABLE { &row } else { &subject };
             if !self.is_gone(of).await? {

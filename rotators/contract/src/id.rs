@@ -117,6 +117,8 @@ id!(/// Names a generation of a tenant's root.
     KeyId, "key");
 id!(/// Names one life of one daemon process, the holder of claims.
     HolderId, "hld");
+id!(/// Names a bearer token, which is never kept itself.
+    TokenId, "tok");
 id!(/// Names who acted: an identity, or the daemon itself.
     ActorId, "act");
 

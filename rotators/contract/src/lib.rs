@@ -37,7 +37,7 @@ pub use checkpoint::{Checkpoint, NotKept};
 pub use failure::{Decision, Failure};
 pub use id::{
     ActorId, DeliveryId, DocumentId, EventId, HolderId, IdError, KeyId, NoticeId, OccurrenceId, RotationId, SecretId,
-    SendId, TargetId, TenantId, VersionId,
+    SendId, TargetId, TenantId, TokenId, VersionId,
 };
 pub use material::{Material, MaterialError, SecretText};
 pub use minting::{PasswordRules, Random, RulesError, mint_password};

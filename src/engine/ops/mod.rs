@@ -34,6 +34,7 @@ pub mod secret_read;
 pub mod secrets;
 pub mod status;
 pub mod targets;
+pub mod tokens;
 pub mod tracked;
 pub mod views;
 pub mod wire;

@@ -10,17 +10,21 @@ use super::{
     asked::{Asked, refuse_deleted},
     expiry_rules::ExpiryView,
     schedules::ScheduleView,
+    tokens::refuse_if_ended,
     views::{AcknowledgementView, AlertView, DeliveryView, EventView, OccurrenceView, RotationLine, VersionView},
     wire::{Fields, Moment, moment},
 };
 use crate::{
+    access::{Grant, Pattern, Span},
     engine::{
         Engine, Kind, Trouble,
         notices::warn::{Expiry, find_expiry, read_standing},
     },
     expiry::ReadStanding,
-    model::{Actor, EventId, Secret, Stage, Target, Version},
-    store::{Tx, alert, delivery, event, occurrence, read_audit, rotation, schedule, secret, target, version},
+    model::{Actor, EventId, Name, Secret, Stage, Target, TokenId, Version},
+    store::{
+        Tx, alert, delivery, event, occurrence, read_audit, rotation, schedule, secret, target, token::Token, version,
+    },
 };
 
 /// The most lines of one page.
@@ -200,6 +204,28 @@ impl Asked {
 /// Errors: `secret-deleted`, `secret-expired`, `version-not-found`, `version-deleted`, `version-deactivated`,
 /// `version-destroyed`.
 pub async fn get(engine: &Arc<Engine>, actor: &Actor, name: &str, which: &str) -> Result<SecretValue, Trouble> {
+    read(engine, actor, None, name, which).await
+}
+
+/// Reads a value for the holder of a token, who was let in and may read it. A token that has ended since is refused.
+///
+/// Errors: those of [`get`], `token-expired`, `token-revoked`.
+pub async fn get_by_token(
+    engine: &Arc<Engine>,
+    token: &Token,
+    name: &str,
+    which: &str,
+) -> Result<SecretValue, Trouble> {
+    read(engine, &Actor::token(&token.id), Some(token.id.clone()), name, which).await
+}
+
+async fn read(
+    engine: &Arc<Engine>,
+    actor: &Actor,
+    token: Option<TokenId>,
+    name: &str,
+    which: &str,
+) -> Result<SecretValue, Trouble> {
     let asked = Asked::new(engine, actor);
     let mut tx = engine.store.read().await?;
     let found = asked.load_secret(&mut tx, name).await?;
@@ -223,10 +249,14 @@ pub async fn get(engine: &Arc<Engine>, actor: &Actor, name: &str, which: &str) -
         via: "api",
         at: asked.now,
     };
-    let keyring = Arc::clone(engine.keyring());
-    let recorded = engine
-        .store
-        .write(move |tx| Box::pin(async move { read_audit::insert(tx, &keyring, &read).await.map_err(Trouble::from) }));
+    let recorded = engine.store.write(move |tx| {
+        Box::pin(async move {
+            if let Some(token) = &token {
+                refuse_if_ended(tx, &asked, token).await?;
+            }
+            read_audit::insert(tx, asked.keyring(), &read).await.map_err(Trouble::from)
+        })
+    });
     recorded.await?;
     Ok(SecretValue { name: found.name.to_string(), version: chosen.into(), value })
 }
@@ -244,28 +274,95 @@ impl ListSecrets {
 
 /// Lists secrets by name, a page at a time. A page may be shorter than asked for and still have a next one.
 pub async fn list(engine: &Arc<Engine>, request: &ListSecrets) -> Result<SecretPage, Trouble> {
-    let limit = request.limit.unwrap_or(100).clamp(1, LONGEST_PAGE);
+    list_spans(engine, &[Span::Below(None)], request).await
+}
+
+/// Lists the secrets that a grant means, and looks at no others: neither line nor cursor tells that they exist.
+pub async fn list_granted(engine: &Arc<Engine>, grant: &Grant, request: &ListSecrets) -> Result<SecretPage, Trouble> {
+    let spans: Vec<Span<'_>> = grant.patterns().iter().map(Pattern::span).collect();
+    list_spans(engine, &spans, request).await
+}
+
+/// Where a page begins, and what it has so far.
+struct Listing<'r> {
+    request: &'r ListSecrets,
+    limit: usize,
+    after: String,
+    lines: Vec<SecretLine>,
+    targets: Vec<Target>,
+    reads: usize,
+}
+
+/// Lists the secrets of spans that lie apart, in their order.
+async fn list_spans(engine: &Arc<Engine>, spans: &[Span<'_>], request: &ListSecrets) -> Result<SecretPage, Trouble> {
     let mut tx = engine.store.read().await?;
-    let targets = target::list(&mut tx, engine.keyring(), &engine.tenant).await?;
-    let mut after = request.after.clone();
-    let mut lines = Vec::new();
-    for _ in 0..READS {
-        let rows = secret::list(&mut tx, engine.keyring(), &engine.tenant, &request.prefix, &after, ROWS).await?;
-        let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < ROWS);
-        for row in rows {
-            if lines.len() == limit {
-                return Ok(SecretPage { secrets: lines, next: Some(after) });
-            }
-            row.name.as_str().clone_into(&mut after);
-            if request.takes(&row) {
-                lines.push(line(engine, &mut tx, &row, &targets).await?);
-            }
-        }
-        if is_last {
-            return Ok(SecretPage { secrets: lines, next: None });
+    let mut listing = Listing {
+        request,
+        limit: request.limit.unwrap_or(100).clamp(1, LONGEST_PAGE),
+        after: request.after.clone(),
+        lines: Vec::new(),
+        targets: target::list(&mut tx, engine.keyring(), &engine.tenant).await?,
+        reads: 0,
+    };
+    for span in spans {
+        let is_whole = match span {
+            Span::One(name) => listing.take_one(engine, &mut tx, name).await?,
+            Span::Below(above) => listing.take_below(engine, &mut tx, *above).await?,
+        };
+        if !is_whole {
+            return Ok(SecretPage { secrets: listing.lines, next: Some(listing.after) });
         }
     }
-    Ok(SecretPage { secrets: lines, next: Some(after) })
+    Ok(SecretPage { secrets: listing.lines, next: None })
+}
+
+impl Listing<'_> {
+    /// Takes one name; answers whether the page had room for it.
+    async fn take_one(&mut self, engine: &Engine, tx: &mut Tx, name: &Name) -> Result<bool, Trouble> {
+        if name.as_str() <= self.after.as_str() || !name.as_str().starts_with(&self.request.prefix) {
+            return Ok(true);
+        }
+        match secret::find_by_name(tx, engine.keyring(), &engine.tenant, name).await? {
+            Some(found) => self.take(engine, tx, &found).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Takes all names below one; answers whether the page had room for them.
+    async fn take_below(&mut self, engine: &Engine, tx: &mut Tx, above: Option<&Name>) -> Result<bool, Trouble> {
+        let span = above.map(|name| format!("{name}/")).unwrap_or_default();
+        let prefix = match (span.starts_with(&self.request.prefix), self.request.prefix.starts_with(&span)) {
+            (true, _) => span,
+            (false, true) => self.request.prefix.clone(),
+            (false, false) => return Ok(true),
+        };
+        while self.reads < READS {
+            self.reads += 1;
+            let (keyring, tenant) = (engine.keyring(), &engine.tenant);
+            let rows = secret::list(tx, keyring, tenant, &prefix, &self.after, ROWS).await?;
+            let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < ROWS);
+            for row in rows {
+                if !self.take(engine, tx, &row).await? {
+                    return Ok(false);
+                }
+            }
+            if is_last {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn take(&mut self, engine: &Engine, tx: &mut Tx, row: &Secret) -> Result<bool, Trouble> {
+        if self.lines.len() == self.limit {
+            return Ok(false);
+        }
+        row.name.as_str().clone_into(&mut self.after);
+        if self.request.takes(row) {
+            self.lines.push(line(engine, tx, row, &self.targets).await?);
+        }
+        Ok(true)
+    }
 }
 
 async fn line(engine: &Engine, tx: &mut Tx, secret: &Secret, targets: &[Target]) -> Result<SecretLine, Trouble> {

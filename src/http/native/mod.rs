@@ -15,6 +15,7 @@ mod schedules;
 mod secrets;
 mod status;
 mod targets;
+mod tokens;
 mod values;
 mod why;
 

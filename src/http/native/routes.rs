@@ -4,7 +4,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     adopt, backup, channels, deliveries, events, expiring, keys, notices, rotations, routing, schedules, secrets,
-    status, targets, values,
+    status, targets, tokens, values,
 };
 use crate::http::ApiState;
 
@@ -26,4 +26,5 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(routing::routes())
         .merge(notices::routes())
         .merge(expiring::routes())
+        .merge(tokens::routes())
 }

@@ -21,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(destroy))
 }
 
-/// Lists secrets by name.
+/// Lists secrets by name; for the holder of a token those alone that it may read.
 #[utoipa::path(
     get,
     path = "/secrets",
@@ -29,12 +29,12 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     params(ListSecrets),
     responses((status = 200, body = SecretPage), (status = "default", body = Problem)),
 )]
-async fn list(
-    State(api): State<ApiState>,
-    _asker: Asker,
-    Query(query): Query<ListSecrets>,
-) -> Answer<Json<SecretPage>> {
-    Ok(Json(secret_read::list(&api.engine, &query).await?))
+async fn list(State(api): State<ApiState>, asker: Asker, Query(query): Query<ListSecrets>) -> Answer<Json<SecretPage>> {
+    let page = match asker.grant() {
+        Some(grant) => secret_read::list_granted(&api.engine, grant, &query).await?,
+        None => secret_read::list(&api.engine, &query).await?,
+    };
+    Ok(Json(page))
 }
 
 /// Shows all that is known of a secret but its values.

@@ -43,7 +43,11 @@ async fn get(
     SecretName(name): SecretName,
     Query(which): Query<Which>,
 ) -> Answer<Json<SecretValue>> {
-    Ok(Json(secret_read::get(&api.engine, &asker.actor, name.as_str(), &which.version).await?))
+    let value = match &asker.token {
+        Some(token) => secret_read::get_by_token(&api.engine, token, name.as_str(), &which.version).await?,
+        None => secret_read::get(&api.engine, &asker.actor, name.as_str(), &which.version).await?,
+    };
+    Ok(Json(value))
 }
 
 /// Makes a secret, or gives an unmanaged one a new current version.

@@ -20,7 +20,7 @@ use crate::{
     store::Store,
 };
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, uses::Uses};
+use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::tokens::Uses};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]

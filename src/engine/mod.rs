@@ -31,7 +31,6 @@ mod steps;
 mod template;
 mod trouble;
 mod upkeep;
-mod uses;
 mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, Options, Parts, Rotators};

@@ -1,0 +1,9 @@
+//! Bearer tokens: what they open and for how long.
+
+mod matrix;
+mod refused;
+mod revoked;
+mod rows;
+mod scoped;
+mod secrecy;
+mod world;

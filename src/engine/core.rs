@@ -20,7 +20,10 @@ use crate::{
     store::Store,
 };
 
-use super::{Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::tokens::Uses};
+use super::{
+    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::listener::Listening,
+    ops::tokens::Uses,
+};
 
 /// The rotators that this daemon knows, by kind.
 #[derive(Clone, Default)]
@@ -183,6 +186,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// How the HTTPS listener does.
+    pub listening: Listening,
     /// Uses of tokens that were noted lately.
     pub(super) uses: Uses,
     /// Held while keys are rotated: one rotation of keys at a time.
@@ -214,6 +219,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            listening: Listening::default(),
             uses: Uses::default(),
             keys_rotating: tokio::sync::Mutex::default(),
         })

@@ -20,6 +20,7 @@ pub mod expiries;
 pub mod expiry_rules;
 mod journal;
 pub mod keys;
+pub mod listener;
 pub mod notices;
 pub mod occurrences;
 pub mod plan;

@@ -1,5 +1,6 @@
 //! Bearer tokens: what they open and for how long.
 
+mod https;
 mod matrix;
 mod refused;
 mod revoked;

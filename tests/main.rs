@@ -1,6 +1,7 @@
 //! The integration tests: the built daemon against real servers, files and faults.
 #![allow(clippy::disallowed_methods, reason = "tests wait for real servers, in running time")]
 
+mod access;
 mod crash;
 mod disk;
 mod engine;

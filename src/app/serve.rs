@@ -9,9 +9,9 @@ use crate::{
     cli::{CliError, Exit},
     config::{Config, StoreKind},
     engine::{self, Engine, Feed, Upkeep, ops::backup},
-    http::{self, Access, ApiState, ListenError, Listeners, Readiness},
+    http::{self, Access, ApiState, Keeper, ListenError, Listeners, Readiness, Shown},
     lifecycle::{self, DataDir, DataLock, Ended, Running, Signals, harden},
-    model::SecretText,
+    model::{Name, SecretText},
     telemetry::Metrics,
 };
 use keywheel_contract::Random;
@@ -40,7 +40,12 @@ pub(super) async fn run(config: &Config, dev: Option<Dev>) -> Result<Exit, CliEr
     let engine = start(config).await?;
     let readiness = Readiness::default();
     let (stop, stopped) = watch::channel(false);
-    let listeners = listen(config, dev.as_ref(), &engine, &readiness, data.owner()?).await?;
+    let surface = surface(&engine, &readiness, data.owner()?, dev.as_ref());
+    let mut listeners = listen(config, dev.as_ref(), &surface).await?;
+    if let Some((address, name)) = config.listen.place() {
+        let keeper = listen_to_network(&engine, &surface, &mut listeners, address, name).await?;
+        tokio::spawn(keeper.run(stopped.clone()));
+    }
     let address = listeners.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
     let upkeep = upkeep(&engine).await?;
     let running = Running {
@@ -90,28 +95,48 @@ async fn start(config: &Config) -> Result<Arc<Engine>, CliError> {
     Ok(engine)
 }
 
-async fn listen(
-    config: &Config,
-    dev: Option<&Dev>,
-    engine: &Arc<Engine>,
-    readiness: &Readiness,
-    owner: u32,
-) -> Result<Listeners, CliError> {
+/// What the listeners serve, and to whom.
+struct Surface {
+    state: ApiState,
+    access: Arc<Access>,
+}
+
+fn surface(engine: &Arc<Engine>, readiness: &Readiness, owner: u32, dev: Option<&Dev>) -> Surface {
     let metrics = Metrics::of(engine);
     let state = ApiState::new(Arc::clone(engine), readiness.clone(), Arc::new(move || metrics.render()));
     let mut key = [0; 32];
     OsRandom::new().fill(&mut key);
-    let access = Arc::new(Access::new(owner, dev.map(|dev| &dev.token), &key));
+    Surface { state, access: Arc::new(Access::new(owner, dev.map(|dev| &dev.token), &key)) }
+}
+
+async fn listen(config: &Config, dev: Option<&Dev>, surface: &Surface) -> Result<Listeners, CliError> {
+    let api = || http::api(&surface.state, Arc::clone(&surface.access));
     let unix = http::bind_unix(&config.daemon.socket()).map_err(|error| told(&error))?;
-    let mut listeners =
-        Listeners { unix: Some((unix, http::api(&state, Arc::clone(&access)))), ..Listeners::default() };
+    let mut listeners = Listeners { unix: Some((unix, api())), ..Listeners::default() };
     if let Some(dev) = dev {
-        listeners.tcp = Some((bind(dev.listen).await?, http::api(&state, access)));
+        listeners.tcp = Some((bind(dev.listen).await?, api()));
     }
     if let Some(address) = config.daemon.metrics_listen {
-        listeners.metrics = Some((bind(address).await?, http::metrics_only(&state)));
+        listeners.metrics = Some((bind(address).await?, http::metrics_only(&surface.state)));
     }
     Ok(listeners)
+}
+
+/// Listens where other machines reach it. Without a certificate the daemon starts all the same, and says so.
+async fn listen_to_network(
+    engine: &Arc<Engine>,
+    surface: &Surface,
+    listeners: &mut Listeners,
+    address: SocketAddr,
+    name: Name,
+) -> Result<Keeper, CliError> {
+    let listener = http::bind_network(address).await.map_err(|error| told(&error))?;
+    let address = listener.local_addr().unwrap_or(address);
+    let shown = Arc::new(Shown::default());
+    let mut keeper = Keeper::new(Arc::clone(engine), address, name, Arc::clone(&shown));
+    keeper.look().await;
+    listeners.tls = Some((listener, shown, http::network(&surface.state, Arc::clone(&surface.access))));
+    Ok(keeper)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {

@@ -1,9 +1,12 @@
 //! The way to the daemon: its unix socket, or an address and a token. No proxy of the environment, no redirects.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::http::Method;
-use reqwest::{Response, redirect::Policy};
+use reqwest::{Certificate, Response, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{CliError, Exit};
@@ -14,8 +17,8 @@ use crate::{http::Problem, model::SecretText};
 pub(super) enum Address {
     /// A unix socket.
     Socket(std::path::PathBuf),
-    /// An address with a token.
-    Url { url: String, token: Option<SecretText> },
+    /// An address with a token, and a file with the certificates that alone are trusted there.
+    Url { url: String, token: Option<SecretText>, authority: Option<PathBuf> },
 }
 
 /// A client of the API.
@@ -35,7 +38,8 @@ impl Client {
             .user_agent(concat!("keywheel/", env!("CARGO_PKG_VERSION")));
         let builder = match &address {
             Address::Socket(path) => builder.unix_socket(path.as_path()),
-            Address::Url { .. } => builder,
+            Address::Url { authority: Some(file), .. } => builder.tls_certs_only(read_authority(file)?),
+            Address::Url { authority: None, .. } => builder,
         };
         let http = builder.build().map_err(|error| {
             let sentence = "the connection to the daemon cannot be set up";
@@ -48,7 +52,7 @@ impl Client {
     pub(super) fn ask(&self, method: Method, segments: &[&str]) -> Ask<'_> {
         let (base, token) = match &self.address {
             Address::Socket(_) => ("http://localhost", None),
-            Address::Url { url, token } => (url.trim_end_matches('/'), token.as_ref()),
+            Address::Url { url, token, .. } => (url.trim_end_matches('/'), token.as_ref()),
         };
         let path: String = segments.iter().flat_map(|segment| ["/".to_owned(), encode(segment)]).collect();
         let mut request = self.http.request(method, format!("{base}/api/v1{path}"));
@@ -62,7 +66,8 @@ impl Client {
         let (place, hint) = match &self.address {
             Address::Socket(path) => (path.display().to_string(), socket_hint(path)),
             Address::Url { url, .. } => {
-                (url.clone(), "see that the daemon serves there, and `KEYWHEEL_ADDR`".to_owned())
+                let hint = "see that the daemon serves there, `KEYWHEEL_ADDR`, and `KEYWHEEL_CACERT` for whom to trust";
+                (url.clone(), hint.to_owned())
             }
         };
         let sentence = format!("the daemon cannot be reached at `{place}`");
@@ -72,6 +77,17 @@ impl Client {
             None => told.caused_by(error),
         }
     }
+}
+
+/// Reads the certificates that alone are trusted.
+fn read_authority(file: &Path) -> Result<Vec<Certificate>, CliError> {
+    let refused = |because: &str| {
+        let sentence = format!("`KEYWHEEL_CACERT` names `{}`, {because}", file.display());
+        CliError::new(Exit::Usage, "cacert-unreadable", sentence, "name a PEM file with the authority's certificate")
+    };
+    let pem = std::fs::read(file).map_err(|error| refused("which cannot be read").caused_by(&error))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| refused("which is no PEM").caused_by(&error))?;
+    if found.is_empty() { Err(refused("which holds no certificate")) } else { Ok(found) }
 }
 
 fn socket_hint(path: &Path) -> String {

@@ -20,7 +20,7 @@ impl Cx {
     }
 
     /// The way to the daemon: `--socket` or `--data-dir`; else `KEYWHEEL_ADDR` (a URL, or `unix:PATH`) with
-    /// `KEYWHEEL_TOKEN`; else `VAULT_ADDR` with `VAULT_TOKEN`; else the socket that the configuration names.
+    /// `KEYWHEEL_TOKEN` and `KEYWHEEL_CACERT`; else the same of `VAULT_`; else the socket that the configuration names.
     pub fn client(&self) -> Result<Client, CliError> {
         Client::new(self.address()?)
     }
@@ -50,18 +50,22 @@ impl Cx {
 }
 
 fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Option<Result<Address, CliError>> {
-    let (address, token) = match variable("KEYWHEEL_ADDR") {
-        Some(address) => (address, variable("KEYWHEEL_TOKEN")),
-        None => (variable("VAULT_ADDR")?, variable("VAULT_TOKEN")),
+    let (address, token, authority) = match variable("KEYWHEEL_ADDR") {
+        Some(address) => (address, variable("KEYWHEEL_TOKEN"), variable("KEYWHEEL_CACERT")),
+        None => (variable("VAULT_ADDR")?, variable("VAULT_TOKEN"), variable("VAULT_CACERT")),
     };
     if let Some(path) = address.strip_prefix("unix:") {
         return Some(Ok(Address::Socket(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))));
     }
     if !address.starts_with("http://") && !address.starts_with("https://") {
         let sentence = format!("`{address}` is not an address of a daemon");
-        return Some(Err(CliError::usage(sentence, "write `http://127.0.0.1:8200` or `unix:/path/to/keywheel.sock`")));
+        return Some(Err(CliError::usage(
+            sentence,
+            "write `https://keys.example.org:8200` or `unix:/path/to/keywheel.sock`",
+        )));
     }
-    Some(Ok(Address::Url { url: address, token: token.map(SecretText::new) }))
+    let (token, authority) = (token.map(SecretText::new), authority.map(PathBuf::from));
+    Some(Ok(Address::Url { url: address, token, authority }))
 }
 
 #[cfg(test)]
@@ -75,11 +79,22 @@ mod tests {
     #[test]
     fn keywheels_variables_go_before_vaults() {
         let both = [("VAULT_ADDR", "http://v"), ("VAULT_TOKEN", "v"), ("KEYWHEEL_ADDR", "http://k")];
-        let Some(Ok(Address::Url { url, token })) = found(&both) else { panic!("an address") };
+        let Some(Ok(Address::Url { url, token, .. })) = found(&both) else { panic!("an address") };
         assert!(url == "http://k" && token.is_none());
-        let Some(Ok(Address::Url { url, token })) = found(&both[..2]) else { panic!("an address") };
+        let Some(Ok(Address::Url { url, token, .. })) = found(&both[..2]) else { panic!("an address") };
         assert!(url == "http://v" && token.is_some_and(|token| token.expose() == "v"));
         assert!(found(&[]).is_none());
+    }
+
+    #[test]
+    fn whom_to_trust_comes_with_its_address() {
+        let all = [("VAULT_CACERT", "/v"), ("KEYWHEEL_CACERT", "/k"), ("VAULT_ADDR", "https://v")];
+        let Some(Ok(Address::Url { authority, .. })) = found(&all) else { panic!("an address") };
+        assert_eq!(authority, Some(PathBuf::from("/v")));
+        let Some(Ok(Address::Url { authority, .. })) = found(&[("KEYWHEEL_ADDR", "https://k"), all[1]]) else {
+            panic!("an address")
+        };
+        assert_eq!(authority, Some(PathBuf::from("/k")));
     }
 
     #[test]

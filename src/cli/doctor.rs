@@ -10,6 +10,7 @@ use super::{CliError, Client, Cx, Exit, output};
 use crate::{
     engine::ops::{
         channels::{ChannelTried, ChannelView},
+        listener::ListenerView,
         status::Status,
     },
     http::Page,
@@ -94,6 +95,9 @@ async fn of_status(client: &Client, status: &Status) -> Vec<Diagnosis> {
         let finding = format!("it was set forward after {}: nothing ends by time alone", output::time(Some(since)));
         found.push(Diagnosis::attention("clock", finding, "`keywheel clock confirm`, or wait ten minutes"));
     }
+    if let Some(https) = &status.https {
+        found.push(of_listener(https));
+    }
     if status.dead_letters > 0 {
         let finding = format!("{} notices were given up by a channel", status.dead_letters);
         found.push(Diagnosis::attention("notices", finding, "`keywheel notices --failed` tells why"));
@@ -101,6 +105,15 @@ async fn of_status(client: &Client, status: &Status) -> Vec<Diagnosis> {
     found.extend(targets(client).await);
     found.extend(channels(client).await);
     found
+}
+
+fn of_listener(https: &ListenerView) -> Diagnosis {
+    let place = format!("{} by `{}`", https.address, https.certificate);
+    if https.state == "serves" {
+        return Diagnosis::well("https", format!("it serves {place}"));
+    }
+    let what = if https.state == "stale" { "shows an older certificate" } else { "is not served" };
+    Diagnosis::attention("https", format!("{place} {what}: {}", https.finding), https.hint.clone())
 }
 
 /// Tries each target by the preflight of one secret in it, which changes nothing.

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::{CliError, Cx, Exit, output};
-use crate::engine::ops::status::Status;
+use crate::engine::ops::{listener::ListenerView, status::Status};
 
 /// Arguments of `keywheel status`.
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,8 @@ pub struct Args {}
 pub(super) async fn run(cx: &Cx, _args: Args) -> Result<Exit, CliError> {
     let status: Status = cx.client()?.ask(Method::GET, &["status"]).send().await?;
     let is_told = status.channels_failing.is_empty() && status.dead_letters == 0;
-    let is_well = status.alerts.is_empty() && !status.short_of_room && is_told;
+    let is_served = status.https.as_ref().is_none_or(|https| https.state == "serves");
+    let is_well = status.alerts.is_empty() && !status.short_of_room && is_told && is_served;
     output::show_lines(cx.format, &status, lines);
     Ok(if is_well { Exit::Done } else { Exit::NeedsAttention })
 }
@@ -35,6 +36,9 @@ fn lines(status: &Status) -> Vec<String> {
         format!("dead letters  {}", status.dead_letters),
         format!("alerts        {}", status.alerts.len()),
     ];
+    if let Some(https) = &status.https {
+        lines.extend(https_lines(https));
+    }
     if !status.channels_failing.is_empty() {
         lines.push(format!("failing       {}: see `keywheel channel list`", status.channels_failing.join(", ")));
     }
@@ -54,6 +58,20 @@ fn lines(status: &Status) -> Vec<String> {
         lines.push(format!("    hint: {}", alert.hint));
     }
     lines
+}
+
+fn https_lines(https: &ListenerView) -> Vec<String> {
+    let place = format!("{} by `{}`", https.address, https.certificate);
+    match https.state.as_str() {
+        "serves" => {
+            vec![format!("https         {place}, valid until {}", output::time(https.expires_at.map(|at| at.0)))]
+        }
+        "stale" => vec![
+            format!("https         {place} SHOWS AN OLDER CERTIFICATE: {}", https.finding),
+            format!("  hint: {}", https.hint),
+        ],
+        _ => vec![format!("https         {place} IS NOT SERVED: {}", https.finding), format!("  hint: {}", https.hint)],
+    }
 }
 
 fn undelivered(status: &Status) -> String {

@@ -113,12 +113,14 @@ mod tests {
         (whole.keys.passphrase_file, whole.keys.passphrase_parameters) = (path(), path());
         (whole.store.url_env, whole.daemon.public_url) = (Some("X".into()), Some("https://x".into()));
         whole.daemon.metrics_listen = Some("127.0.0.1:1".parse().expect("an address"));
+        whole.listen.address = whole.daemon.metrics_listen;
+        whole.listen.certificate = Some("x".into());
         let table = Table::try_from(&whole).expect("a table");
         let named = |key: &str| {
             let starts = |line: &str| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = "));
             assert!(DEFAULTS.lines().any(starts), "`{key}` is missing");
         };
-        for section in ["daemon", "store", "keys", "engine", "notify", "log"] {
+        for section in ["daemon", "listen", "store", "keys", "engine", "notify", "log"] {
             assert!(DEFAULTS.contains(&format!("\n[{section}]\n")), "{section}");
             table[section].as_table().expect("a section").keys().for_each(|key| named(key));
         }

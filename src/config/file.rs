@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Log, Notify, ScanRoot, Store};
+use super::{Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Listen, Log, Notify, ScanRoot, Store};
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -10,6 +10,8 @@ use super::{Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Log, Notify, 
 pub struct Config {
     /// `[daemon]`.
     pub daemon: Daemon,
+    /// `[listen]`.
+    pub listen: Listen,
     /// `[store]`.
     pub store: Store,
     /// `[keys]`.

@@ -78,6 +78,9 @@ impl Loaded {
         if let Some((key, permitted)) = config.engine.out_of_bounds() {
             return Err(self.value(&format!("engine.{key}"), permitted));
         }
+        if let Some((key, permitted)) = config.listen.fault() {
+            return Err(self.value(&format!("listen.{key}"), permitted));
+        }
         if config.daemon.metrics_listen.is_some_and(|address| !address.ip().is_loopback()) {
             return Err(self.value("daemon.metrics_listen", "a loopback address such as `127.0.0.1:9464`"));
         }
@@ -185,6 +188,9 @@ mod tests {
             ("[engine]\ntasks = 0", "engine.tasks"),
             ("[daemon]\nmetrics_listen = \"0.0.0.0:9464\"", "daemon.metrics_listen"),
             ("[daemon]\npublic_url = \"https://a/?b\"", "daemon.public_url"),
+            ("[listen]\naddress = \"0.0.0.0:8200\"", "listen.certificate"),
+            ("[listen]\ncertificate = \"a\"", "listen.address"),
+            ("[listen]\naddress = \"0.0.0.0:8200\"\ncertificate = \"a//b\"", "listen.certificate"),
             ("[[hook]]\nname = \"a\"\nargv = [\"reload\"]", "hook.a"),
             ("[[hook]]\nname = \"a/b\"\nargv = [\"/bin/true\"]", "hook.a/b"),
             (

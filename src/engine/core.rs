@@ -25,7 +25,8 @@ use crate::{
 pub use hook::{Hook, HookFailure};
 
 use super::{
-    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::pki::Ready, uses::Uses,
+    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::listener::Listening,
+    ops::pki::Ready, ops::tokens::Uses,
 };
 
 /// The rotators that this daemon knows, by kind.
@@ -180,6 +181,8 @@ pub struct Engine {
     pub(super) short_of_room: AtomicBool,
     /// What the process counts about itself.
     pub counts: Counts,
+    /// How the HTTPS listener does.
+    pub listening: Listening,
     /// Uses of tokens that were noted lately.
     pub(super) uses: Uses,
     /// Held while keys are rotated: one rotation of keys at a time.
@@ -212,6 +215,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             short_of_room: AtomicBool::new(false),
             counts: Counts::default(),
+            listening: Listening::default(),
             uses: Uses::default(),
             keys_rotating: tokio::sync::Mutex::default(),
         })

@@ -30,7 +30,6 @@ mod steps;
 mod template;
 mod trouble;
 mod upkeep;
-mod uses;
 mod zones;
 
 pub use core::{DeliveryRoot, Engine, Hook, HookFailure, Options, Parts, Rotators};

@@ -1,4 +1,5 @@
-//! The places where requests arrive: the unix socket, TCP in development mode, a loopback port for metrics.
+//! The places where requests arrive: the unix socket, TCP in development mode, a loopback port for metrics, TLS for
+//! other machines.
 //!
 //! A crash leaves the socket's file behind; whoever holds the lock on the data directory may replace it.
 
@@ -7,12 +8,17 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
 
-use super::Peer;
+use super::{
+    Peer,
+    tls::{Shown, acceptor},
+};
 
 /// Why a place cannot be listened at.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +99,11 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|source| ListenError::Tcp { address, source })
 }
 
+/// Listens at an address that other machines reach. What is served there speaks TLS alone.
+pub async fn bind_network(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| ListenError::Tcp { address, source })
+}
+
 /// The listeners of a daemon, each with what it serves.
 #[derive(Default)]
 pub struct Listeners {
@@ -102,35 +113,54 @@ pub struct Listeners {
     pub tcp: Option<(TcpListener, Router)>,
     /// Metrics alone.
     pub metrics: Option<(TcpListener, Router)>,
+    /// The API over TLS, and the certificate that is shown there.
+    pub tls: Option<(TcpListener, Arc<Shown>, Router)>,
 }
 
+/// A place where connections arrive.
+pub(super) enum Place {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+    Tls(TcpListener, TlsAcceptor),
+}
+
+/// A connection, before any byte of it was read.
 pub(super) enum Accepted {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(TcpStream, TlsAcceptor),
 }
 
 impl Listeners {
-    /// Waits for the next connection on any of them. May be dropped.
-    pub(super) async fn accept(&self) -> io::Result<(Accepted, Peer, Router)> {
-        tokio::select! {
-            accepted = unix(self.unix.as_ref()) => accepted,
-            accepted = tcp(self.tcp.as_ref()) => accepted,
-            accepted = tcp(self.metrics.as_ref()) => accepted,
-        }
+    /// The places, each with what it serves.
+    pub(super) fn into_places(self) -> Vec<(Place, Router)> {
+        let tls = self.tls.map(|(listener, shown, router)| (Place::Tls(listener, acceptor(shown)), router));
+        let unix = self.unix.map(|(listener, router)| (Place::Unix(listener), router));
+        let tcp = [self.tcp, self.metrics].into_iter().flatten();
+        let tcp = tcp.map(|(listener, router)| (Place::Tcp(listener), router));
+        unix.into_iter().chain(tcp).chain(tls).collect()
     }
 }
 
-async fn unix(listener: Option<&(UnixListener, Router)>) -> io::Result<(Accepted, Peer, Router)> {
-    let Some((listener, router)) = listener else { return std::future::pending().await };
-    let (stream, _) = listener.accept().await?;
-    let uid = stream.peer_cred()?.uid();
-    Ok((Accepted::Unix(stream), Peer::Unix { uid }, router.clone()))
-}
-
-async fn tcp(listener: Option<&(TcpListener, Router)>) -> io::Result<(Accepted, Peer, Router)> {
-    let Some((listener, router)) = listener else { return std::future::pending().await };
-    let (stream, address) = listener.accept().await?;
-    Ok((Accepted::Tcp(stream), Peer::Tcp { address }, router.clone()))
+impl Place {
+    /// Waits for the next connection. May be dropped.
+    pub(super) async fn accept(&self) -> io::Result<(Accepted, Peer)> {
+        match self {
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok((Accepted::Unix(stream), Peer::Unix { uid }))
+            }
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Accepted::Tcp(stream), Peer::Tcp { address }))
+            }
+            Self::Tls(listener, acceptor) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Accepted::Tls(stream, acceptor.clone()), Peer::Tcp { address }))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

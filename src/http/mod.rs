@@ -8,6 +8,7 @@
 mod act;
 mod asker;
 mod body;
+mod certificate;
 mod health;
 mod idempotency;
 mod json_shape;
@@ -20,10 +21,11 @@ mod query;
 mod router;
 mod serve;
 mod state;
+mod tls;
 
 pub use asker::{Access, Asker, Peer};
 pub use body::JsonBody;
-pub use listen::{ListenError, Listeners, bind_tcp, bind_unix};
+pub use listen::{ListenError, Listeners, bind_network, bind_tcp, bind_unix};
 pub use page::{Page, PageQuery};
 pub use path::{Id, SecretName};
 pub use problem::Problem;
@@ -31,3 +33,4 @@ pub use query::Query;
 pub use router::{api, metrics_only, network, openapi};
 pub use serve::serve;
 pub use state::{ApiState, Readiness};
+pub use {certificate::Keeper, tls::Shown};

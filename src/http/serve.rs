@@ -1,6 +1,6 @@
 //! Connections and requests: bounds before anything is parsed, a task of its own for each handler.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,16 +12,27 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::Service;
 
-use super::{Listeners, Peer, Problem, listen::Accepted, path};
+use super::{
+    Listeners, Peer, Problem,
+    listen::{Accepted, Place},
+    path,
+};
 
-/// Connections at the same time; more wait to be accepted.
+/// Connections at the same time at one place; more wait to be accepted.
 const CONNECTIONS: usize = 512;
+/// How long a handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// What is answered to who asks without TLS where there is TLS alone. Nothing of the request is repeated.
+const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 42\r\n\
+    cache-control: no-store\r\nconnection: close\r\n\r\nthis port speaks TLS: write `https://...`\n";
 /// How long the head of a request may take to arrive.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// Headers of a request at most.
@@ -30,33 +41,79 @@ const HEADERS: usize = 64;
 const HEAD_BYTES: usize = 32 << 10;
 
 /// Serves the listeners until told to stop, then lets open requests end; dropping it cuts them off.
-pub async fn serve(listeners: Listeners, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listeners: Listeners, stop: watch::Receiver<bool>) {
+    let mut places = JoinSet::new();
+    for (place, router) in listeners.into_places() {
+        places.spawn(accept_all(place, router, stop.clone()));
+    }
+    while places.join_next().await.is_some() {}
+}
+
+/// Serves one place. Each has room of its own: whoever fills that of the network keeps nobody from the socket.
+async fn accept_all(place: Place, router: Router, mut stop: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let permit = tokio::select! {
+            Ok(permit) = Arc::clone(&room).acquire_owned() => permit,
+            () = stopped(&mut stop) => break,
+        };
         let accepted = tokio::select! {
-            accepted = listeners.accept() => accepted,
+            accepted = place.accept() => accepted,
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
+        let (router, stop) = (router.clone(), stop.clone());
         match accepted {
-            Ok((Accepted::Unix(stream), peer, router)) => {
-                connections.spawn(connection(stream, peer, router, stop.clone(), permit));
-            }
-            Ok((Accepted::Tcp(stream), peer, router)) => {
-                connections.spawn(connection(stream, peer, router, stop.clone(), permit));
+            Ok((Accepted::Unix(stream), peer)) => connections.spawn(connection(stream, peer, router, stop, permit)),
+            Ok((Accepted::Tcp(stream), peer)) => connections.spawn(connection(stream, peer, router, stop, permit)),
+            Ok((Accepted::Tls(stream, acceptor), peer)) => {
+                connections.spawn(secured(stream, acceptor, peer, router, stop, permit))
             }
             Err(error) => {
                 // Too many open files, or a peer that was gone at once: the next may go well.
                 tracing::warn!(%error, "a connection was not accepted");
                 #[expect(clippy::disallowed_methods, reason = "a pause of the accept loop in running time")]
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
             }
-        }
+        };
     }
-    drop(listeners);
+    drop(place);
     while connections.join_next().await.is_some() {}
+}
+
+/// A connection that begins with a handshake, in its own task and within its own time.
+async fn secured(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    peer: Peer,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    permit: OwnedSemaphorePermit,
+) {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_PATIENCE, handshake(stream, &acceptor)) => shaken,
+        () = stopped(&mut stop) => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection(stream, peer, router, stop, permit).await,
+        Ok(Err(error)) => tracing::debug!(?peer, %error, "a handshake failed"),
+        Err(_) => tracing::debug!(?peer, "a handshake took too long"),
+    }
+}
+
+async fn handshake(mut stream: TcpStream, acceptor: &TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    // A handshake begins with byte 22, a request with a capital letter.
+    if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await?;
+        stream.write_all(SPEAKS_TLS).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("it was asked without TLS"));
+    }
+    acceptor.accept(stream).await
 }
 
 async fn connection<S>(stream: S, peer: Peer, router: Router, mut stop: watch::Receiver<bool>, _: OwnedSemaphorePermit)

@@ -35,6 +35,5 @@ mod wake;
 mod writer;
 
 pub use connect::{SqliteOptions, Store};
-pub use error::StoreError;
 pub use event::{Event, NewEvent, Written};
-pub use {migrate::LATEST as SCHEMA_VERSION, tx::Tx, wake::Wakes};
+pub use {error::StoreError, migrate::LATEST as SCHEMA_VERSION, tx::Tx, wake::Wakes};

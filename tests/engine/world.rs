@@ -111,6 +111,12 @@ impl World {
         self.start();
     }
 
+    /// Another engine on the same rows, as another process has it.
+    pub(crate) async fn another(&self) -> Arc<Engine> {
+        let store = open(self.folder.path().join("keywheel.db"), &self.keyring).await;
+        engine_on(store, &self.rotator, &self.clock, &self.tenant, &self.options)
+    }
+
     /// Adds a target and a managed secret whose account accepts `first-password`.
     pub(crate) async fn adopt(&self, name: &str, strategy: Strategy) -> SecretId {
         self.adopt_on(name, strategy, None).await

@@ -1,7 +1,6 @@
 //! A daemon, an authority, and nginx.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -72,9 +71,5 @@ impl World {
     pub(crate) async fn put_target(&self, settings: Value) -> Result<Value> {
         let body = json!({ "rotator": "certificate", "settings": settings, "admin": "internal" });
         self.daemon.ask("PUT", &format!("/targets/{}", segment(NAME)), Some(&body)).await
-    }
-
-    pub(crate) async fn settle(&self) -> Result<()> {
-        self.daemon.settle(Duration::from_mins(1)).await
     }
 }

@@ -8,4 +8,4 @@ mod killed;
 mod looks;
 mod mail_down;
 mod quiet;
-mod scan;
+pub(crate) mod scan;

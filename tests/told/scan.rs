@@ -53,7 +53,7 @@ fn holds(text: &[u8], form: &[u8]) -> bool {
 }
 
 /// The content of every file below a folder.
-pub(super) fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry?.path();
@@ -67,7 +67,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Fails where one of the values stands in one of the places; answers how many comparisons were made.
-pub(super) fn prove_absent(values: &[String], places: &[(String, Vec<u8>)]) -> Result<u64> {
+pub(crate) fn prove_absent(values: &[String], places: &[(String, Vec<u8>)]) -> Result<u64> {
     let mut looked = 0;
     for value in values {
         let wanted = Wanted::new(value);

@@ -1,5 +1,4 @@
 //! What can be asked of the engine, one file per thing: typed requests, typed answers, and the reason if it is refused.
-//!
 //! Each write is one transaction: it first holds the agenda row of its secret, appends an event that names the rows
 //! written, and wakes the loop after its commit. None is open while a target is asked.
 
@@ -19,6 +18,7 @@ pub mod expiries;
 pub mod expiry_rules;
 mod journal;
 pub mod keys;
+pub mod listener;
 pub mod notices;
 pub mod occurrences;
 pub mod pki;

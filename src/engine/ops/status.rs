@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::channels::{MOST, is_failing};
+use super::{
+    channels::{MOST, is_failing},
+    listener::ListenerView,
+};
 use crate::{
     engine::{
         Engine, Trouble,
@@ -66,6 +69,9 @@ pub struct Status {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "date-time")]
     pub clock_held_since: Option<DateTime<Utc>>,
+    /// How the HTTPS listener does; none where none is configured.
+    #[serde(default)]
+    pub https: Option<ListenerView>,
 }
 
 /// An open alert.
@@ -114,6 +120,7 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
         undelivered: backlog.open,
         oldest_undelivered_at: backlog.oldest_at,
         clock_held_since: engine.held_since(),
+        https: engine.listening.view(),
     })
 }
 

@@ -28,6 +28,10 @@ use crate::{
     },
 };
 
+mod uses;
+
+pub(in crate::engine) use uses::Uses;
+
 /// Characters of a token's name at most.
 const LONGEST_NAME: usize = 256;
 

@@ -16,7 +16,7 @@ const MANY: usize = 10_000;
 
 /// When the last use of each token was noted.
 #[derive(Debug, Default)]
-pub(super) struct Uses(Mutex<HashMap<TokenId, DateTime<Utc>>>);
+pub(in crate::engine) struct Uses(Mutex<HashMap<TokenId, DateTime<Utc>>>);
 
 impl Uses {
     /// Whether a use now is to be written; then those of the next minute are not.

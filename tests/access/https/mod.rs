@@ -1,0 +1,7 @@
+//! The listener that other machines reach: its certificate, its limits, and fetching secrets over it.
+
+mod fetched;
+mod limits;
+mod swapped;
+mod waits;
+mod world;

@@ -1,0 +1,96 @@
+//! A revoked token opens nothing from the next request on, in this process and in others.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use keywheel::engine::ops::tokens;
+
+use super::world::Surface;
+
+const PATH: &str = "/api/v1/secrets/a/value";
+
+#[tokio::test]
+async fn the_next_request_after_a_revocation_is_refused_for_good() -> Result<()> {
+    let surface = Surface::new().await;
+    surface.put("a").await?;
+    let (one, other) = (surface.token(&["a"], "1d").await?, surface.token(&["a"], "1d").await?);
+    ensure!(surface.far("GET", PATH, Some(&one.text)).await?.status == 200);
+    for _ in 0..2 {
+        let path = format!("/api/v1/tokens/{}?reason=leaked", one.id);
+        let revoked = surface.own("DELETE", &path, None).await?;
+        ensure!(revoked.status == 200 && revoked.body["state"] == "revoked", "{revoked:?}");
+        let answer = surface.far("GET", PATH, Some(&one.text)).await?;
+        ensure!((answer.status, answer.code()) == (401, "token-revoked"), "{answer:?}");
+    }
+    ensure!(surface.far("GET", PATH, Some(&other.text)).await?.status == 200);
+    let path = format!("/api/v1/events?subject={}", one.id);
+    let events = surface.own("GET", &path, None).await?;
+    let kinds: Vec<&str> =
+        events.body["items"].as_array().into_iter().flatten().filter_map(|event| event["kind"].as_str()).collect();
+    ensure!(kinds == ["token.revoked", "token.created"], "{kinds:?}");
+    let path = "/api/v1/tokens/tok_01arz3ndektsv4rrffq69g5fav";
+    ensure!(surface.own("DELETE", path, None).await?.status == 404);
+    Ok(())
+}
+
+/// Another process that shares the store has nothing of its own to forget.
+#[tokio::test]
+async fn a_revocation_by_another_process_counts_at_once() -> Result<()> {
+    let surface = Surface::new().await;
+    surface.put("a").await?;
+    let token = surface.token(&["a"], "1d").await?;
+    let other = surface.world.another().await;
+    ensure!(tokens::admit(&other, token.text.as_bytes()).await.is_ok());
+    surface.own("DELETE", &format!("/api/v1/tokens/{}", token.id), None).await?;
+    let refused = tokens::admit(&other, token.text.as_bytes()).await;
+    ensure!(refused.is_err_and(|trouble| trouble.code == "token-revoked"));
+    Ok(())
+}
+
+/// SECURITY 15: no request that succeeds was recorded after the revocation.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_succeeds_after_a_revocation_under_fifty_requests_in_flight() -> Result<()> {
+    let surface = Arc::new(Surface::new().await);
+    surface.put("a").await?;
+    let mut reads = 0;
+    for _ in 0..5 {
+        let token = surface.token(&["a"], "1d").await?;
+        let (is_over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut readers = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (surface, text) = (Arc::clone(&surface), token.text.clone());
+            let (is_over, served) = (Arc::clone(&is_over), Arc::clone(&served));
+            readers.spawn(async move {
+                loop {
+                    let was_over = is_over.load(Ordering::SeqCst);
+                    let answer = surface.far("GET", PATH, Some(&text)).await.expect("an answer");
+                    assert!(answer.status != 200 || !was_over, "a read succeeded after the revocation");
+                    if answer.status != 200 {
+                        assert_eq!(answer.code(), "token-revoked");
+                        return;
+                    }
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        let started = Instant::now();
+        while served.load(Ordering::SeqCst) < 100 {
+            ensure!(started.elapsed() < Duration::from_secs(60), "nobody reads");
+            tokio::task::yield_now().await;
+        }
+        surface.own("DELETE", &format!("/api/v1/tokens/{}", token.id), None).await?;
+        is_over.store(true, Ordering::SeqCst);
+        while let Some(ended) = readers.join_next().await {
+            ended?;
+        }
+        reads += served.load(Ordering::SeqCst);
+    }
+    ensure!(reads >= 500, "{reads}");
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use keywheel_certificate::{
-    host::{HookError, Hooks, InstallRoot, InstallRules, KeyMode},
+    host::{FolderMode, HookError, Hooks, InstallRoot, InstallRules, KeyMode},
     rotator::{CertificateRotator, Host},
 };
 use keywheel_database::PostgresRotator;
@@ -30,7 +30,7 @@ fn install_root(root: &crate::config::InstallRoot) -> InstallRoot {
         owner: root.owner.clone(),
         group: root.group.clone(),
         key_mode: KeyMode::parse(&root.key_mode).unwrap_or_default(),
-        ..InstallRules::default()
+        folder_mode: FolderMode::parse(&root.folder_mode).unwrap_or_default(),
     };
     InstallRoot::new(&root.name, &root.path, rules)
 }

@@ -54,6 +54,13 @@ pub struct InstallRoot {
     /// The mode of private keys: `0600`, or `0640` for a group that reads them.
     #[serde(default = "only_owner")]
     pub key_mode: String,
+    /// The mode of folders: `0755`, or `0750` or `0700`.
+    #[serde(default = "for_everybody")]
+    pub folder_mode: String,
+}
+
+fn for_everybody() -> String {
+    "0755".to_owned()
 }
 
 fn only_owner() -> String {

@@ -71,6 +71,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<(Config, toml::Table), Con
     Ok((config, written))
 }
 
+/// The modes that folders of an install root may have.
+const MODES: [&str; 3] = ["0755", "0750", "0700"];
+
 impl Loaded {
     fn check(&self) -> Result<(), ConfigError> {
         let config = &self.config;
@@ -101,6 +104,9 @@ impl Loaded {
         self.check_roots("scan_root", config.scan_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
         for root in config.install_roots.iter().filter(|root| !["0600", "0640"].contains(&root.key_mode.as_str())) {
             return Err(self.value(&format!("install_root.{}.key_mode", root.name), "`0600` or `0640`"));
+        }
+        for root in config.install_roots.iter().filter(|root| !MODES.contains(&root.folder_mode.as_str())) {
+            return Err(self.value(&format!("install_root.{}.folder_mode", root.name), "`0755`, `0750` or `0700`"));
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ use super::{Engine, Trouble};
 use crate::store::proof::{Published, Sealed};
 
 /// Fields of credentials that are no secret: masking a role's name would hide the message.
-const PUBLIC_FIELDS: &[&str] = &["username", "host", "port", "database", "id"];
+const PUBLIC_FIELDS: &[&str] =
+    &["username", "host", "port", "database", "id", "serial", "not_before", "not_after", "certificate", "chain", "ca"];
 
 /// The code of a call that was not made because the claim had ended: it says nothing about the target.
 pub(super) const CLAIM_LOST: &str = "claim-lost";
@@ -68,8 +69,10 @@ impl Call {
     }
 
     pub(super) async fn verify(&self, candidate: Material) -> Result<Verdict, Failure> {
-        self.run(|cx, call| async move { call.rotator.verify(&cx.cx(), &call.target, &call.work, &candidate).await })
-            .await
+        self.run_keeping(self.patience(), Arc::new(NotKept), |cx, call| async move {
+            call.rotator.verify(&cx.cx(), &call.target, &call.work, &candidate).await
+        })
+        .await
     }
 
     pub(super) async fn probe(&self, credential: Material) -> Result<Vec<Observation>, Failure> {

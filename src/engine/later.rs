@@ -13,6 +13,10 @@ use super::{
     alerts::{Wrong, kind},
     call::{Call, Right},
     load::Subject,
+    ops::pki::{
+        CERTIFICATE,
+        crl::{self, RevokeCertificate},
+    },
     runner::{RunError, Runner, Then},
 };
 use crate::{
@@ -62,6 +66,9 @@ impl Runner {
             Some(_) => call.retire_old(self.engine.open(old)?, &live).await,
             None => Ok(()),
         };
+        if retired.is_ok() {
+            self.revoke_superseded(subject, old).await?;
+        }
         let mut version = old.clone();
         let (kind_of_event, wrong) = match retired {
             Ok(()) => {
@@ -102,6 +109,22 @@ impl Runner {
         let mut after = Subject { seq, ..subject.clone() };
         after.live.retain(|version| version.id != *id);
         Ok(Then::GoOn(Box::new(after)))
+    }
+
+    /// Revokes the certificate of a version that was retired, where its secret asks for that and its authority is ours.
+    /// Done again after a crash, it finds it revoked.
+    async fn revoke_superseded(&self, subject: &Subject, old: &Version) -> Result<(), RunError> {
+        let is_asked = subject.secret.settings.get("revoke_old").and_then(serde_json::Value::as_bool) == Some(true);
+        let is_public = subject.target.as_ref().is_some_and(|target| target.settings.get("acme").is_some());
+        if subject.secret.kind != CERTIFICATE || !is_asked || is_public {
+            return Ok(());
+        }
+        let request = RevokeCertificate { because: "superseded".to_owned(), reason: "retired".to_owned() };
+        match crl::revoke(&self.engine, &Actor::daemon(), &old.identity, request).await {
+            Ok(_) => Ok(()),
+            Err(trouble) if ["already-revoked", "not-ours", "not-found"].contains(&&*trouble.code) => Ok(()),
+            Err(trouble) => Err(trouble.into()),
+        }
     }
 
     /// Tries the current value. A refusal is told, not overwritten.

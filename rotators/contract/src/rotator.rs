@@ -33,7 +33,7 @@ pub trait Rotator: Send + Sync {
         None
     }
 
-    /// How long one `apply` or `revert` may take, where that is more than the daemon's usual step. Pure.
+    /// How long one `apply`, `verify` or `revert` may take, where that is more than the daemon's usual step. Pure.
     fn patience(&self, _target: &Value, _secret: &Value) -> Option<Duration> {
         None
     }

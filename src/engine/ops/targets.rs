@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     asked::{Asked, Told, conflict, invalid, read_name, refuse_deleted},
+    pki::certificates::ROTATOR,
     views::AcknowledgementView,
     wire::{Moment, Password},
 };
@@ -136,6 +137,7 @@ impl Asked {
         };
         wanted.acknowledged.retain(|given| !moved && !request.acknowledge.contains(&given.code));
         wanted.acknowledged.extend(request.acknowledge.iter().map(|code| self.acknowledgement(code, "")));
+        self.refuse_shared_install(tx, &wanted).await?;
         let used_by = secret::list_of_target(tx, self.keyring(), self.tenant(), &wanted.id).await?;
         let written = if is_new {
             target::insert(tx, self.keyring(), &wanted).await?
@@ -160,6 +162,20 @@ impl Asked {
             agenda::pull(tx, secret.id.as_str(), self.now).await?;
         }
         Ok(TargetPut { is_new, target: view(&wanted, used_by.len()) })
+    }
+
+    /// Refuses a folder that another target installs into: each would take the other's certificate away.
+    async fn refuse_shared_install(&self, tx: &mut Tx, wanted: &Target) -> Result<(), Trouble> {
+        let Some(install) = wanted.settings.get("install").filter(|_| wanted.rotator == ROTATOR) else {
+            return Ok(());
+        };
+        let all = target::list(tx, self.keyring(), self.tenant()).await?;
+        let other = all.iter().find(|other| {
+            other.id != wanted.id && other.rotator == ROTATOR && other.settings.get("install") == Some(install)
+        });
+        let Some(other) = other else { return Ok(()) };
+        let sentence = format!("the target `{}` installs into {install} already", other.name);
+        Err(conflict("install-taken", sentence, "choose another folder below the install root"))
     }
 
     fn new_target(&self, name: Name) -> Target {

@@ -11,3 +11,4 @@ pub mod view;
 
 pub use accounts::ACME;
 pub use key::{AUTHORITY, Ready};
+pub(in crate::engine) use record::CERTIFICATE;

@@ -47,6 +47,9 @@ pub enum AuthorityError {
     /// The path length of the issuer or of a chain leaves no room.
     #[error("the path length of an issuer allows no authority at this depth")]
     PathLength,
+    /// The authority would have the same subject as its issuer.
+    #[error("the authority would have the subject of its issuer, `{0}`")]
+    SameSubject(String),
     /// The key cannot be made or read.
     #[error("the authority's key is not usable")]
     Key(#[from] KeyError),
@@ -85,6 +88,7 @@ impl AuthorityError {
             Self::OutlivesIssuer { .. } => "authority-outlives-issuer",
             Self::IssuerNotValid { .. } => "authority-issuer-not-valid",
             Self::PathLength => "authority-path-length",
+            Self::SameSubject(_) => "authority-same-subject",
             Self::Key(error) => error.code(),
             Self::Certificate(error) => error.code(),
             Self::KeyMismatch(_) => "authority-key-mismatch",
@@ -105,6 +109,7 @@ impl AuthorityError {
             Self::OutlivesIssuer { .. } => "shorten the lifetime, or renew the issuer first",
             Self::IssuerNotValid { .. } => "renew the issuer, or look at this host's clock",
             Self::PathLength => "issue from an authority nearer to the root, or make the root anew with a longer path",
+            Self::SameSubject(_) => "give another common name: a chain is followed by its names",
             Self::Key(error) => error.hint(),
             Self::Certificate(error) => error.hint(),
             Self::KeyMismatch(_) => "give the certificate that belongs to the key",
@@ -172,7 +177,11 @@ impl Authority {
         let key = PrivateKey::generate(request.key)?;
         let params = params_of(request, path_length, window, random)?;
         let signed = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Encode)?;
-        Self::assemble(key, Certificate::from_der(signed.der())?, self.chain(), self.root.clone())
+        let certificate = Certificate::from_der(signed.der())?;
+        if certificate.is_self_issued() {
+            return Err(AuthorityError::SameSubject(certificate.facts().subject.clone()));
+        }
+        Self::assemble(key, certificate, self.chain(), self.root.clone())
     }
 
     fn window_of_intermediate(&self, request: &AuthorityRequest, now: DateTime<Utc>) -> Result<Window, AuthorityError> {
@@ -557,6 +566,7 @@ mod tests {
             (AuthorityRequest { organisation: Some("x".repeat(65)), ..ask("x") }, "authority-name-invalid"),
             (AuthorityRequest { lifetime: day(0), ..ask("x") }, "authority-lifetime-invalid"),
             (AuthorityRequest { lifetime: day(3651), ..ask("x") }, "authority-outlives-issuer"),
+            (ask("Test CA"), "authority-same-subject"),
         ] {
             let error = world.authority.create_intermediate(&asked, &world.random, now()).expect_err("refused");
             assert_eq!(error.code(), code);

@@ -184,9 +184,39 @@ pub(super) fn extended_key_usages(usage: &ExtendedKeyUsage<'_>) -> impl Iterator
     known.chain(other.collect::<Vec<_>>())
 }
 
+/// The attributes in their order, such as `CN=shop, O=Example`; those that share one place are joined by `+`.
 fn dn(name: &X509Name<'_>) -> String {
-    printable(&name.to_string())
+    let mut text = String::with_capacity(name.as_raw().len());
+    for (at, place) in name.iter_rdn().enumerate() {
+        for (nth, attribute) in place.iter().enumerate() {
+            text.push_str(if nth > 0 { " + " } else { ["", ", "][usize::from(at > 0)] });
+            let oid = attribute.attr_type().as_bytes();
+            match ATTRIBUTES.iter().find(|(known, _)| *known == oid) {
+                Some((_, short)) => text.push_str(short),
+                None => text.extend(["oid:", &hex(oid)]),
+            }
+            text.push('=');
+            match attribute.as_str() {
+                Ok(value) => text.push_str(&printable(value)),
+                Err(_) => text.extend(["#", &hex(attribute.as_slice())]),
+            }
+        }
+    }
+    text
 }
+
+/// Attributes of names, by their identifiers, as RFC 4514 and OpenSSL abbreviate them.
+const ATTRIBUTES: [(&[u8], &str); 9] = [
+    (&[0x55, 4, 3], "CN"),
+    (&[0x55, 4, 10], "O"),
+    (&[0x55, 4, 11], "OU"),
+    (&[0x55, 4, 6], "C"),
+    (&[0x55, 4, 7], "L"),
+    (&[0x55, 4, 8], "ST"),
+    (&[0x55, 4, 5], "serialNumber"),
+    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25], "DC"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress"),
+];
 
 /// The text with what could steer a terminal, break a line or turn the direction of reading escaped.
 fn printable(text: &str) -> String {
@@ -264,8 +294,12 @@ fn signature(algorithm: &AlgorithmIdentifier<'_>) -> String {
 /// Lower-case hexadecimal.
 pub(super) fn hex(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    octets.iter().flat_map(|&octet| [digit(octet >> 4), digit(octet & 15)]).collect()
+    let mut text = String::with_capacity(2 * octets.len());
+    for octet in octets {
+        text.push(char::from(DIGITS[usize::from(octet >> 4)]));
+        text.push(char::from(DIGITS[usize::from(octet & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -280,7 +314,7 @@ mod tests {
     fn by_openssl(subject: &str, extensions: &[&str]) -> Facts {
         let folder = tempfile::tempdir().expect("a folder");
         let key = write(&folder, "key", key(KeyKind::P256).to_pem().expose());
-        let mut arguments = vec!["req", "-x509", "-new", "-utf8", "-key", &key, "-subj", subject];
+        let mut arguments = vec!["req", "-x509", "-new", "-utf8", "-multivalue-rdn", "-key", &key, "-subj", subject];
         arguments.extend(extensions.iter().flat_map(|extension| ["-addext", extension]));
         Certificate::from_pem(&openssl(&arguments, b"")).expect("read").facts().clone()
     }
@@ -308,6 +342,13 @@ mod tests {
         let names =
             ["a.example.org", "dns:10.0.0.1", "dns:a_b", "10.0.0.1", "::1", "email:a@b.org", "uri:x:y", "oid:2a03"];
         assert_eq!(facts.names, names);
+    }
+
+    #[test]
+    fn subjects_are_written_with_their_attributes_in_order() {
+        let facts = by_openssl("/DC=org/C=DE/O=Müller/CN=a+OU=b/title=x", &[]);
+        assert_eq!(facts.subject, "DC=org, C=DE, O=Müller, CN=a + OU=b, oid:55040c=x");
+        assert_eq!(facts.issuer, facts.subject);
     }
 
     #[test]

@@ -155,8 +155,10 @@ fn check_usages(issued: &Issued, profile: Profile) -> Result<(), GateError> {
     if facts.is_authority || facts.usages.iter().any(|usage| usage == "key-cert-sign") {
         return Err(GateError::IsAuthority);
     }
+    // Without the extension, RFC 5280 leaves the use of the key free.
+    let is_bounded = issued.certificate.parsed().key_usage().is_ok_and(|usage| usage.is_some());
     let needed = [
-        (true, "digital-signature"),
+        (is_bounded, "digital-signature"),
         (profile.is_for_servers(), "server-auth"),
         (profile.is_for_clients(), "client-auth"),
     ];

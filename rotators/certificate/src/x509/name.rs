@@ -236,7 +236,8 @@ pub enum NameConstraint {
         /// How many bits are fixed.
         prefix: u8,
     },
-    /// All addresses at a host.
+    /// All addresses at a host. The gate's verifier does not judge mail addresses: under an authority with such a
+    /// constraint it lets no certificate pass that has one.
     Email(String),
 }
 

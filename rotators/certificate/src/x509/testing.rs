@@ -36,11 +36,14 @@ pub(super) fn names(texts: &str) -> Vec<SubjectName> {
     texts.split(' ').map(|text| SubjectName::parse(text).expect("a name")).collect()
 }
 
-/// A key of the kind, the same for all tests: RSA keys take seconds.
+/// A key of the kind, the same for all tests. RSA keys are OpenSSL's, which makes them quickly without optimisation.
 pub(super) fn key(kind: KeyKind) -> PrivateKey {
     static KEYS: [OnceLock<SecretText>; KeyKind::ALL.len()] = [const { OnceLock::new() }; KeyKind::ALL.len()];
     let at = KeyKind::ALL.iter().position(|&other| other == kind).expect("it is one of all");
-    let pem = KEYS[at].get_or_init(|| PrivateKey::generate(kind).expect("a key").to_pem());
+    let pem = KEYS[at].get_or_init(|| match kind.rsa_bits() {
+        Some(bits) => SecretText::new(openssl(&["genrsa", &bits.to_string()], b"")),
+        None => PrivateKey::generate(kind).expect("a key").to_pem(),
+    });
     PrivateKey::from_pem(pem.expose()).expect("a key")
 }
 

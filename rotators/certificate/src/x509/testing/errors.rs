@@ -79,6 +79,7 @@ fn of_authorities() -> Vec<(&'static str, &'static str, String)> {
         AuthorityError::OutlivesIssuer { asked: from, issuer: until },
         AuthorityError::IssuerNotValid { from, until },
         AuthorityError::PathLength,
+        AuthorityError::SameSubject(name()),
         AuthorityError::KeyMismatch(1),
         AuthorityError::NotAnAuthority(name()),
         AuthorityError::ChainIncomplete(name()),

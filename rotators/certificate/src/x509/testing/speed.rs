@@ -26,7 +26,7 @@ fn per_second(what: &str, mut operation: impl FnMut()) -> f64 {
 
 #[expect(clippy::print_stderr, reason = "the figures are what it is run for")]
 fn tell(what: &str, rate: f64) {
-    eprintln!("{what}: {rate:.0} /s");
+    eprintln!("{what}: {rate:.1} /s");
 }
 
 #[test]
@@ -72,5 +72,10 @@ fn what_things_cost() {
     per_second("CRL of 10,000", || drop(world.authority.sign_crl(1, &revoked, now(), now() + day(1))));
     let password = keywheel_contract::SecretText::new("x".into());
     per_second("PKCS#12", || drop(bundle::pkcs12(&issued, &key, &password)));
+    for kind in [KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096] {
+        let made = worked();
+        let keys = (0..5).filter_map(|_| PrivateKey::generate(kind).ok()).count();
+        tell(kind.as_str(), f64::from(u32::try_from(keys).expect("few")) / worked().saturating_sub(made).as_secs_f64());
+    }
     assert!(own > bare * 0.8, "{own} of {bare}");
 }

@@ -21,8 +21,11 @@ use crate::{
 };
 
 use super::{
-    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::listener::Listening,
-    ops::tokens::Uses,
+    Counts, Kind, Trouble,
+    claims::Claims,
+    lanes::Lanes,
+    notices::channels::Opened,
+    ops::access::{Uses, listener::Listening},
 };
 
 /// The rotators that this daemon knows, by kind.

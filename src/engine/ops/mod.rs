@@ -4,6 +4,7 @@
 //! written, and wakes the loop after its commit. A crash before the commit leaves nothing, after it everything. No
 //! transaction is open while a target is asked. These functions decide nothing about a running rotation's steps.
 
+pub mod access;
 pub mod adopt;
 mod adopt_check;
 mod adopt_write;
@@ -20,7 +21,6 @@ pub mod expiries;
 pub mod expiry_rules;
 mod journal;
 pub mod keys;
-pub mod listener;
 pub mod notices;
 pub mod occurrences;
 pub mod plan;
@@ -35,7 +35,6 @@ pub mod secret_read;
 pub mod secrets;
 pub mod status;
 pub mod targets;
-pub mod tokens;
 pub mod tracked;
 pub mod views;
 pub mod wire;

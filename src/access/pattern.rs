@@ -92,10 +92,9 @@ impl Pattern {
     pub fn covers(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Shape::All, _) => true,
-            (_, Shape::All) => false,
             (_, Shape::One(name)) => self.matches(name),
-            (Shape::One(_), Shape::Below(_)) => false,
             (Shape::Below(above), Shape::Below(name)) => above == name || is_below(name.as_str(), above),
+            (Shape::Below(_) | Shape::One(_), Shape::All) | (Shape::One(_), Shape::Below(_)) => false,
         }
     }
 

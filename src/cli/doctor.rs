@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{CliError, Client, Cx, Exit, output};
 use crate::{
     engine::ops::{
+        access::listener::ListenerView,
         channels::{ChannelTried, ChannelView},
-        listener::ListenerView,
         status::Status,
     },
     http::Page,
@@ -112,7 +112,11 @@ fn of_listener(https: &ListenerView) -> Diagnosis {
     if https.state == "serves" {
         return Diagnosis::well("https", format!("it serves {place}"));
     }
-    let what = if https.state == "stale" { "shows an older certificate" } else { "is not served" };
+    let what = match https.state.as_str() {
+        "stale" => "shows an older certificate",
+        "expired" => "shows an expired certificate",
+        _ => "is not served",
+    };
     Diagnosis::attention("https", format!("{place} {what}: {}", https.finding), https.hint.clone())
 }
 

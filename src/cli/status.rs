@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::{CliError, Cx, Exit, output};
-use crate::engine::ops::{listener::ListenerView, status::Status};
+use crate::engine::ops::{access::listener::ListenerView, status::Status};
 
 /// Arguments of `keywheel status`.
 #[derive(Debug, clap::Args)]
@@ -62,16 +62,16 @@ fn lines(status: &Status) -> Vec<String> {
 
 fn https_lines(https: &ListenerView) -> Vec<String> {
     let place = format!("{} by `{}`", https.address, https.certificate);
-    match https.state.as_str() {
+    let what = match https.state.as_str() {
         "serves" => {
-            vec![format!("https         {place}, valid until {}", output::time(https.expires_at.map(|at| at.0)))]
+            let until = output::time(https.expires_at.map(|at| at.0));
+            return vec![format!("https         {place}, valid until {until}")];
         }
-        "stale" => vec![
-            format!("https         {place} SHOWS AN OLDER CERTIFICATE: {}", https.finding),
-            format!("  hint: {}", https.hint),
-        ],
-        _ => vec![format!("https         {place} IS NOT SERVED: {}", https.finding), format!("  hint: {}", https.hint)],
-    }
+        "stale" => "SHOWS AN OLDER CERTIFICATE",
+        "expired" => "SHOWS AN EXPIRED CERTIFICATE",
+        _ => "IS NOT SERVED",
+    };
+    vec![format!("https         {place} {what}: {}", https.finding), format!("  hint: {}", https.hint)]
 }
 
 fn undelivered(status: &Status) -> String {

@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::{CliError, Client, Cx, Exit, Format, output, table::Table};
 use crate::{
     engine::ops::{
-        tokens::{CreateToken, TokenMade, TokenView},
+        access::tokens::{CreateToken, TokenMade, TokenView},
         wire::Moment,
     },
     http::Page,

@@ -25,13 +25,12 @@ impl Listen {
     /// The key that keeps this from working, and what is permitted there.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
         match (self.address, &self.certificate) {
-            (None, None) => None,
             (None, Some(_)) => Some(("address", "given where `certificate` is, such as `0.0.0.0:8200`")),
             (Some(_), None) => Some(("certificate", "given where `address` is, such as `keywheel/listener`")),
             (Some(_), Some(name)) if Name::parse(name).is_err() => {
                 Some(("certificate", "the name of a secret, such as `keywheel/listener`"))
             }
-            (Some(_), Some(_)) => None,
+            (None, None) | (Some(_), Some(_)) => None,
         }
     }
 }

@@ -25,8 +25,14 @@ use crate::{
 pub use hook::{Hook, HookFailure};
 
 use super::{
-    Counts, Kind, Trouble, claims::Claims, lanes::Lanes, notices::channels::Opened, ops::listener::Listening,
-    ops::pki::Ready, ops::tokens::Uses,
+    Counts, Kind, Trouble,
+    claims::Claims,
+    lanes::Lanes,
+    notices::channels::Opened,
+    ops::{
+        access::{Uses, listener::Listening},
+        pki::Ready,
+    },
 };
 
 /// The rotators that this daemon knows, by kind.

@@ -17,7 +17,7 @@ use ring::hmac;
 use super::{ApiState, Problem, act::act_of, problem::Answer};
 use crate::{
     access::{Denial, Grant, Verdict},
-    engine::ops::tokens,
+    engine::ops::access::tokens,
     model::{Actor, SecretText},
     store::token::Token,
 };

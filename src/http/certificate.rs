@@ -12,7 +12,7 @@ use super::tls::{Shown, certified};
 use crate::{
     engine::{
         Engine,
-        ops::listener::{ListenerView, Look, Presented, look},
+        ops::access::listener::{ListenerView, Look, Presented, look},
     },
     model::{Name, VersionId},
 };

@@ -1,6 +1,6 @@
 //! A surface in this process, on an engine whose clock is set by hand: asked as a token's holder or as the owner.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use axum::{
@@ -110,6 +110,10 @@ impl Surface {
         let text = |field: &str| made.body[field].as_str().map(str::to_owned).context("a text");
         let expires_at = text("expires_at")?.parse().context("a time")?;
         Ok(Made { id: text("id")?, text: text("token")?, expires_at })
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
     }
 
     /// Sets the clock to a time.

@@ -49,6 +49,12 @@ const REFUSED: &[(&str, i32, &str, &str)] = &[
     ("secret override domain --for 2h", 2, "reason-missing", "--reason"),
     ("secret override domain --for 30d --reason x", 2, "override-too-long", ""),
     ("secret override nowhere --for 2h --reason x", 3, "not-found", ""),
+    ("token create --read a*", 2, "pattern-invalid", "billing/*"),
+    ("token create --read a/+/b", 2, "pattern-invalid", "billing/*"),
+    ("token create --read a --ttl 401d", 2, "ttl-too-long", "400d"),
+    ("token create --read a --ttl soon", 2, "duration-form", "90d"),
+    ("token show nowhere", 2, "id-invalid", "keywheel token list"),
+    ("token revoke tok_01arz3ndektsv4rrffq69g5fav", 3, "not-found", "keywheel token list"),
     ("secret edit kept --on-expiry explode", 2, "on-expiry-unknown", "deactivate"),
 ];
 

@@ -2,6 +2,7 @@
 //! Each write is one transaction: it first holds the agenda row of its secret, appends an event that names the rows
 //! written, and wakes the loop after its commit. None is open while a target is asked.
 
+pub mod access;
 pub mod adopt;
 mod adopt_check;
 mod adopt_write;
@@ -18,7 +19,6 @@ pub mod expiries;
 pub mod expiry_rules;
 mod journal;
 pub mod keys;
-pub mod listener;
 pub mod notices;
 pub mod occurrences;
 pub mod pki;
@@ -34,7 +34,6 @@ pub mod secret_read;
 pub mod secrets;
 pub mod status;
 pub mod targets;
-pub mod tokens;
 pub mod tracked;
 pub mod views;
 pub mod wire;

@@ -7,10 +7,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    access::tokens::refuse_if_ended,
     asked::{Asked, refuse_deleted},
     expiry_rules::ExpiryView,
     schedules::ScheduleView,
-    tokens::refuse_if_ended,
     views::{AcknowledgementView, AlertView, DeliveryView, EventView, OccurrenceView, RotationLine, VersionView},
     wire::{Fields, Moment, moment},
 };

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    access::listener::ListenerView,
     channels::{MOST, is_failing},
-    listener::ListenerView,
 };
 use crate::{
     engine::{
@@ -120,7 +120,7 @@ pub async fn show(engine: &Engine) -> Result<Status, Trouble> {
         undelivered: backlog.open,
         oldest_undelivered_at: backlog.oldest_at,
         clock_held_since: engine.held_since(),
-        https: engine.listening.view(),
+        https: engine.listening.view(now),
     })
 }
 

@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Why;
 use crate::{
-    engine::ops::tokens::{self, CreateToken, TokenMade, TokenView},
+    engine::ops::access::tokens::{self, CreateToken, TokenMade, TokenView},
     http::{ApiState, Asker, Id, JsonBody, Page, PageQuery, Problem, Query, problem::Answer},
 };
 

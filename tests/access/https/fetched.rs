@@ -69,6 +69,26 @@ async fn both_versions_of_tls_are_spoken_and_no_older_name_is_trusted() -> Resul
 }
 
 #[tokio::test]
+async fn tokens_and_certificate_survive_new_keys_and_a_restart() -> Result<()> {
+    let mut served = served().await?;
+    let token = served.token(&["billing/*"]).await?;
+    served.daemon.cli_ok(&["keys", "rotate", "--roots"], None).await?;
+    served.daemon.cli_ok(&["keys", "rotate"], None).await?;
+    let later = served.token(&["billing/*"]).await?;
+    for round in 0..2 {
+        for token in [&token, &later] {
+            let url = served.url("/api/v1/secrets/billing%2Fdb/value");
+            let answer = served.client(0)?.get(url).bearer_auth(token).send().await?;
+            ensure!(answer.status() == 200, "{round}: {}", answer.status());
+        }
+        served.daemon.restart().await?;
+        let status = served.daemon.status().await?;
+        served.address = status["https"]["address"].as_str().context("it listens")?.parse()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_command_line_reads_with_address_token_and_authority() -> Result<()> {
     let served = served().await?;
     let token = served.token(&["billing/*"]).await?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{
+use super::super::{
     asked::{Asked, Told, invalid},
     secret_fields::check_text,
     wire::{Moment, Password, moment},
@@ -27,10 +27,6 @@ use crate::{
         token::{self, Token},
     },
 };
-
-mod uses;
-
-pub(in crate::engine) use uses::Uses;
 
 /// Characters of a token's name at most.
 const LONGEST_NAME: usize = 256;
@@ -247,7 +243,7 @@ async fn find_by_text(engine: &Engine, text: &[u8]) -> Result<Option<Token>, Tro
 }
 
 /// Refuses a token that has ended since it was let in. For the transaction that records what it does.
-pub(super) async fn refuse_if_ended(tx: &mut Tx, asked: &Asked, id: &TokenId) -> Result<(), Trouble> {
+pub(in crate::engine::ops) async fn refuse_if_ended(tx: &mut Tx, asked: &Asked, id: &TokenId) -> Result<(), Trouble> {
     let found = token::find(tx, asked.keyring(), asked.tenant(), id).await?.ok_or_else(unknown)?;
     refuse_ended(&found, found.life.standing(from_micros(micros(asked.engine.now()))))
 }

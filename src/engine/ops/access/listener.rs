@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
+use super::super::{
     asked::Asked,
     wire::{Moment, moment},
 };
@@ -22,7 +23,8 @@ pub struct ListenerView {
     pub address: String,
     /// The secret whose current version it shows.
     pub certificate: String,
-    /// `serves`; `waits` where it has no certificate yet; `stale` where it shows an older one than the current.
+    /// `serves`; `waits` where it has no certificate yet; `stale` where it shows an older one than the current;
+    /// `expired` where the time of what it shows is over.
     pub state: String,
     /// The number of the version that it shows.
     pub version: Option<i64>,
@@ -47,9 +49,15 @@ impl Listening {
         is_news
     }
 
-    /// How it does.
-    pub fn view(&self) -> Option<ListenerView> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How it does at a time.
+    pub fn view(&self, now: DateTime<Utc>) -> Option<ListenerView> {
+        let mut view = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        if let Some(over) = view.expires_at.filter(|at| view.state == "serves" && at.0 <= now) {
+            "expired".clone_into(&mut view.state);
+            view.finding = format!("what it shows expired at {over}");
+            view.hint = format!("`keywheel secret show {}` tells why it was not renewed", view.certificate);
+        }
+        Some(view)
     }
 }
 
@@ -124,4 +132,30 @@ pub async fn look(engine: &Arc<Engine>, name: &Name, seen: Option<&VersionId>) -
     let written = material.text("not_after").and_then(|text| text.parse().ok());
     let expires_at = moment(written.or(found.expires_at));
     Ok(Look::Another(Presented { id: current.id.clone(), number: current.number, expires_at, material }))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_expires_at_its_time() {
+        let (listening, at) = (Listening::default(), DateTime::UNIX_EPOCH + TimeDelta::days(1));
+        assert!(listening.view(at).is_none());
+        let view = ListenerView {
+            address: "127.0.0.1:8200".to_owned(),
+            certificate: "keywheel/listener".to_owned(),
+            state: "serves".to_owned(),
+            version: Some(1),
+            expires_at: Some(Moment(at)),
+            finding: String::new(),
+            hint: String::new(),
+        };
+        assert!(listening.set(view.clone()) && !listening.set(view));
+        let state = |seconds| listening.view(at + TimeDelta::seconds(seconds)).map(|view| view.state);
+        assert_eq!(state(-1).as_deref(), Some("serves"));
+        assert_eq!(state(0).as_deref(), Some("expired"));
+    }
 }

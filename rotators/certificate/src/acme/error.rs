@@ -181,12 +181,11 @@ impl From<AcmeError> for Failure {
 pub(super) fn is_lost(error: &Error) -> bool {
     match error {
         Error::Other(cause) => match cause.downcast_ref::<Exchange>() {
-            Some(Exchange::Lost { .. }) => true,
             // A gateway's word is not the authority's.
             Some(Exchange::Answer { status, problem: None, .. }) => *status >= 500 || *status < 400,
             Some(Exchange::Answer { status, .. }) => *status >= 500,
+            Some(Exchange::Lost { .. }) | None => true,
             Some(_) => false,
-            None => true,
         },
         Error::Json(_) | Error::Hyper(_) | Error::Str(_) => true,
         _ => false,
@@ -236,7 +235,7 @@ impl Exchange {
         Self::Lost { because: cause.to_string() }
     }
 
-    pub(super) fn of_handshake(cause: std::io::Error) -> Self {
+    pub(super) fn of_handshake(cause: &std::io::Error) -> Self {
         let inner = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let is_certificate = matches!(inner, Some(rustls::Error::InvalidCertificate(_)));
         let because = cause.to_string();

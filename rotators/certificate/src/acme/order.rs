@@ -135,7 +135,9 @@ async fn placed(request: &OrderRequest<'_>, account: &Account, identifiers: &[Id
         refuse_unknown(profile, account)?;
         order = order.profile(profile);
     }
-    let Some(replaced) = request.replaces else { return place(account, &order).await.map_err(new_order_error) };
+    let Some(replaced) = request.replaces else {
+        return place(account, &order).await.map_err(|error| new_order_error(&error));
+    };
     let id = replaced.as_instant();
     let replacing = NewOrder::new(identifiers).replaces(id);
     let replacing = match request.profile {
@@ -144,8 +146,10 @@ async fn placed(request: &OrderRequest<'_>, account: &Account, identifiers: &[Id
     };
     match place(account, &replacing).await {
         // The word of what is replaced is a courtesy to the authority, and never a reason to go without.
-        Err(error) if is_about_replacing(&error) => place(account, &order).await.map_err(new_order_error),
-        other => other.map_err(new_order_error),
+        Err(error) if is_about_replacing(&error) => {
+            place(account, &order).await.map_err(|error| new_order_error(&error))
+        }
+        other => other.map_err(|error| new_order_error(&error)),
     }
 }
 
@@ -153,8 +157,8 @@ async fn place(account: &Account, order: &NewOrder<'_>) -> Result<Order, Error> 
     insist(async || account.inner().new_order(order).await).await
 }
 
-fn new_order_error(error: Error) -> AcmeError {
-    AcmeError::of("new-order", &error)
+fn new_order_error(error: &Error) -> AcmeError {
+    AcmeError::of("new-order", error)
 }
 
 fn is_about_replacing(error: &Error) -> bool {

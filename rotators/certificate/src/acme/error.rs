@@ -137,8 +137,13 @@ impl AcmeError {
         if !is_lost(error) {
             return plain;
         }
+        Self::finalize_unanswered(&plain.sentence)
+    }
+
+    pub(super) fn finalize_unanswered(because: &str) -> Self {
+        let sentence = format!("it is not known whether the certificate was issued: {because}");
         let hint = "nothing to do: the order is kept, and is asked before anything is ordered again";
-        Self::new(Class::Unknown, Whose::Authorities, "acme-finalize-unanswered", plain.sentence, hint)
+        Self::new(Class::Unknown, Whose::Authorities, "acme-finalize-unanswered", sentence, hint)
     }
 
     /// What instant-acme's error means; `doing` names the request.

@@ -19,6 +19,7 @@ mod problem;
 pub mod renewal;
 mod renewal_info;
 mod retry_after;
+mod revoke;
 pub mod solver;
 
 pub use account::{Account, Binding, Directory, Registration, StoredAccount};
@@ -27,3 +28,4 @@ pub use error::{AcmeError, Class, Whose};
 pub use order::{OrderRequest, Progress, collect, obtain};
 pub use preference::{Obtained, Preference, obtain_from};
 pub use renewal_info::{CertificateId, Suggestion, Window, suggested};
+pub use revoke::{Reason, revoke};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use instant_acme::{Error, Identifier, NewOrder, Order, OrderStatus, RetryPolicy};
 use keywheel_contract::Failure;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::account::Account;
 use super::authorize::{authorize, why_invalid};
@@ -61,6 +61,23 @@ pub async fn obtain(
     progress: &dyn Progress,
 ) -> Result<Chain, AcmeError> {
     let until = Instant::now() + request.within;
+    let mut order = in_time(until, "the order", ready(request, account, solver, progress, until)).await?;
+    if order.state().status == OrderStatus::Ready {
+        let finalized = timeout_at(until, finalize(&mut order, request.csr_der)).await;
+        finalized
+            .unwrap_or_else(|_| Err(AcmeError::finalize_unanswered("no answer within the time of this attempt")))?;
+    }
+    in_time(until, "the certificate", download(&mut order, until)).await
+}
+
+/// Everything before finalize. Dropped anywhere, it leaves nothing but an order to go on with.
+async fn ready(
+    request: &OrderRequest<'_>,
+    account: &Account,
+    solver: &dyn Solver,
+    progress: &dyn Progress,
+    until: Instant,
+) -> Result<Order, AcmeError> {
     let identifiers = identifiers(request.names, solver)?;
     let mut order = match taken_up(request, account).await? {
         Some(order) => order,
@@ -70,10 +87,15 @@ pub async fn obtain(
     if order.state().status == OrderStatus::Pending {
         authorize(&mut order, solver, until).await?;
     }
-    if order.state().status == OrderStatus::Ready {
-        finalize(&mut order, request.csr_der).await?;
-    }
-    download(&mut order, until).await
+    Ok(order)
+}
+
+async fn in_time<T>(
+    until: Instant,
+    doing: &str,
+    work: impl Future<Output = Result<T, AcmeError>>,
+) -> Result<T, AcmeError> {
+    timeout_at(until, work).await.unwrap_or_else(|_| Err(AcmeError::too_slow(doing, None)))
 }
 
 /// Obtains the certificate of an order that may be finalized already, without ordering or validating anything:

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keywheel_certificate::acme::solver::{Http01Listener, Listeners};
-use keywheel_certificate::acme::{Class, OrderRequest, collect, obtain};
+use keywheel_certificate::acme::{Class, OrderRequest, Reason, collect, obtain, revoke};
 
 use super::gateway::{Act, Gateway, Reply};
 use super::request::{Kept, Wish};
@@ -131,4 +131,32 @@ async fn an_order_that_stays_in_the_works_is_asked_again_when_the_authority_says
     assert_eq!(error.code, "acme-too-slow", "{error:?}");
     let Class::Transient { not_before: Some(wait) } = error.class else { panic!("{error:?}") };
     assert!((850..=900).contains(&wait.as_secs()), "{wait:?}");
+}
+
+#[tokio::test]
+async fn an_authority_that_hangs_does_not_hold_an_attempt_beyond_its_time() {
+    let pebble = Pebble::start();
+    for (kind, code) in [("order-plz", "acme-too-slow"), ("finalize-order", "acme-finalize-unanswered")] {
+        let gateway =
+            Gateway::before(&pebble, move |seen| if seen.is_at(kind) { Act::Hang } else { Act::Forward }).await;
+        let (account, _) = gateway.account().await;
+        let wish = Wish::for_names(&["shop.example.org"]);
+        let hurried = OrderRequest { within: Duration::from_secs(4), ..wish.request() };
+        let started = Instant::now();
+        let error = obtain(&hurried, &account, &solver(&pebble), &Kept::default()).await.expect_err("it hangs");
+        assert_eq!(error.code, code, "{error:?}");
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_revoked_and_revoked_again_without_harm() {
+    let pebble = Pebble::start();
+    let account = pebble.account().await;
+    let wish = Wish::for_names(&["shop.example.org"]);
+    let chain = obtain(&wish.request(), &account, &solver(&pebble), &Kept::default()).await.expect("a chain");
+    revoke(&account, &chain.leaf, Reason::Superseded).await.expect("revoked");
+    revoke(&account, &chain.leaf, Reason::Superseded).await.expect("revoked already");
+    let stranger = Pebble::start().account().await;
+    assert!(revoke(&stranger, &chain.leaf, Reason::Superseded).await.is_err());
 }

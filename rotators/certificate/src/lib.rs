@@ -4,4 +4,5 @@
 pub mod acme;
 pub mod host;
 pub mod probe;
+pub mod rotator;
 pub mod x509;

@@ -47,6 +47,9 @@ pub trait Hooks: Send + Sync {
     /// Whether the configuration has a hook of this name.
     fn knows(&self, name: &str) -> bool;
 
+    /// How long it may run at most.
+    fn limit(&self, name: &str) -> Duration;
+
     /// Runs it to its end. Bounded by the hook's own time; where the future is dropped, the command and what it
     /// started are ended too, so that no earlier run acts later.
     async fn run(&self, name: &str) -> Result<(), HookError>;

@@ -141,11 +141,11 @@ impl Account {
         let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let binding = registration.binding.as_ref().map(external).transpose()?;
         let (client, url) = (registration.directory.client()?, &registration.directory.url);
-        let made = insist(async || {
+        let made = insist!({
             let builder = instant_acme::Account::builder_with_http(Box::new(client.clone()));
             builder.create(&wanted, url.clone(), binding.as_ref()).await
         });
-        let (inner, credentials) = made.await.map_err(|error| AcmeError::of("new-account", &error))?;
+        let (inner, credentials) = made.map_err(|error| AcmeError::of("new-account", &error))?;
         let text = serde_json::to_string(&credentials).map_err(|_| unusable("the credentials cannot be written"))?;
         Ok((Self { name: url.clone(), directory: url.clone(), inner }, SecretText::new(text)))
     }

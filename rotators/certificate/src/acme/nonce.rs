@@ -8,18 +8,25 @@ use instant_acme::Error;
 use super::error::refusal_of;
 
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 
-/// Makes a request again as long as its nonce is rejected, a few times.
-pub(super) async fn insist<T>(mut request: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let mut answer = request().await;
-    for _ in 1..ROUNDS {
-        match &answer {
-            Err(error) if refusal_of(error).is_some_and(|(_, kind)| kind == Some(BAD_NONCE)) => {
-                answer = request().await;
+/// Makes a request again as long as its nonce is rejected, a few times. No function: the compiler cannot tell yet that
+/// a closure which borrows and waits may move between threads.
+macro_rules! insist {
+    ($request:expr) => {{
+        let mut answer = $request;
+        for _ in 1..$crate::acme::nonce::ROUNDS {
+            if !$crate::acme::nonce::is_rejected(&answer) {
+                break;
             }
-            _ => break,
+            answer = $request;
         }
-    }
-    answer
+        answer
+    }};
+}
+pub(super) use insist;
+
+pub(super) fn is_rejected<T>(answer: &Result<T, Error>) -> bool {
+    let refusal = answer.as_ref().err().and_then(refusal_of);
+    refusal.is_some_and(|(_, kind)| kind == Some(BAD_NONCE))
 }

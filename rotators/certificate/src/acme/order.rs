@@ -142,7 +142,7 @@ async fn taken_up(request: &OrderRequest<'_>, account: &Account) -> Result<Optio
 
 /// The order at an address; `None` if the authority says that there is none for this account.
 async fn known(account: &Account, url: &str) -> Result<Option<Order>, AcmeError> {
-    match insist(async || account.inner().order(url.to_owned()).await).await {
+    match insist!(account.inner().order(url.to_owned()).await) {
         Ok(order) => Ok(Some(order)),
         Err(error) => match refusal_of(&error) {
             Some((Some(403 | 404 | 410), _)) => Ok(None),
@@ -176,7 +176,7 @@ async fn placed(request: &OrderRequest<'_>, account: &Account, identifiers: &[Id
 }
 
 async fn place(account: &Account, order: &NewOrder<'_>) -> Result<Order, Error> {
-    insist(async || account.inner().new_order(order).await).await
+    insist!(account.inner().new_order(order).await)
 }
 
 fn new_order_error(error: &Error) -> AcmeError {
@@ -208,10 +208,10 @@ fn refuse_unknown(profile: &str, account: &Account) -> Result<(), AcmeError> {
 
 /// Asks for the certificate. After this the authority may have issued one, whatever is answered.
 async fn finalize(order: &mut Order, csr_der: &[u8]) -> Result<(), AcmeError> {
-    let Err(error) = insist(async || order.finalize_csr(csr_der).await).await else { return Ok(()) };
+    let Err(error) = insist!(order.finalize_csr(csr_der).await) else { return Ok(()) };
     let was_before = refusal_of(&error).is_some_and(|(_, kind)| kind == Some(ORDER_NOT_READY));
     if was_before || is_lost(&error) {
-        let asked = insist(async || order.refresh().await.map(|state| state.status)).await;
+        let asked = insist!(order.refresh().await.map(|state| state.status));
         if matches!(asked, Ok(OrderStatus::Processing | OrderStatus::Valid)) {
             return Ok(());
         }
@@ -221,10 +221,10 @@ async fn finalize(order: &mut Order, csr_der: &[u8]) -> Result<(), AcmeError> {
 
 async fn download(order: &mut Order, until: Instant) -> Result<Chain, AcmeError> {
     let got = if order.state().status == OrderStatus::Valid {
-        insist(async || order.certificate().await).await
+        insist!(order.certificate().await)
     } else {
         let policy = policy(until);
-        insist(async || order.poll_certificate(&policy).await.map(Some)).await
+        insist!(order.poll_certificate(&policy).await.map(Some))
     };
     match got {
         Ok(Some(pem)) => Chain::parse(&pem),

@@ -34,7 +34,7 @@ pub async fn revoke(account: &Account, leaf_pem: &str, reason: Reason) -> Result
         Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
     };
     let request = RevocationRequest { certificate: &certificate, reason: Some(reason) };
-    match insist(async || account.inner().revoke(&request).await).await {
+    match insist!(account.inner().revoke(&request).await) {
         Err(error) if refusal_of(&error).is_some_and(|(_, kind)| kind == Some(ALREADY_REVOKED)) => Ok(()),
         outcome => outcome.map_err(|error| AcmeError::of("revocation", &error)),
     }

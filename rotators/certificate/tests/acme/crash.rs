@@ -155,8 +155,8 @@ async fn a_certificate_is_revoked_and_revoked_again_without_harm() {
     let account = pebble.account().await;
     let wish = Wish::for_names(&["shop.example.org"]);
     let chain = obtain(&wish.request(), &account, &solver(&pebble), &Kept::default()).await.expect("a chain");
-    revoke(&account, &chain.leaf, Reason::Superseded).await.expect("revoked");
-    revoke(&account, &chain.leaf, Reason::Superseded).await.expect("revoked already");
+    revoke(&account, &chain.leaf.pem(), Reason::Superseded).await.expect("revoked");
+    revoke(&account, &chain.leaf.pem(), Reason::Superseded).await.expect("revoked already");
     let stranger = Pebble::start().account().await;
-    assert!(revoke(&stranger, &chain.leaf, Reason::Superseded).await.is_err());
+    assert!(revoke(&stranger, &chain.leaf.pem(), Reason::Superseded).await.is_err());
 }

@@ -163,6 +163,20 @@ impl Gateway {
     }
 }
 
+/// The root of Pebble's chain, which it makes anew at each start.
+pub(crate) async fn root_of(pebble: &Pebble) -> String {
+    let stream = TcpStream::connect(local(pebble.management)).await.expect("the management port");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let stream = connector(&pebble.directory()).connect(name, stream).await.expect("TLS");
+    let (mut sender, line) = client::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    let mut line_task = JoinSet::new();
+    line_task.spawn(line);
+    let request = Request::get("/roots/0").header("host", "localhost").body(Full::<Bytes>::default());
+    let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
+    let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+    String::from_utf8(bytes.to_vec()).expect("PEM")
+}
+
 fn kind_of(path: &str) -> &str {
     path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }

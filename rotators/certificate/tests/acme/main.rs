@@ -10,5 +10,6 @@ mod refusals;
 mod renewal;
 mod request;
 mod rig;
+mod rotation;
 mod tls_alpn01;
 mod wait;

@@ -119,8 +119,10 @@ fn admit_all(_: &StoredAccount) -> Result<(), AcmeError> {
     Ok(())
 }
 
+fn ignore(_: &str, _: &AcmeError) {}
+
 fn preferring(accounts: &[StoredAccount]) -> Preference<'_> {
-    Preference { accounts, begun_at: None, resolver: None, admit: &admit_all }
+    Preference { accounts, begun_at: None, issued_at: None, resolver: None, admit: &admit_all }
 }
 
 #[tokio::test]
@@ -135,7 +137,8 @@ async fn the_next_authority_is_asked_when_the_first_has_had_enough_and_not_for_a
         let (first, second) = (Gateway::before(&pebble, rule).await, Gateway::before(&pebble, |_| Act::Forward).await);
         let accounts = listed(&[stored("first", &first).await, stored("second", &second).await]);
         let wish = Wish::for_names(&["shop.example.org"]);
-        let outcome = obtain_from(&preferring(&accounts), &wish.request(), &solver(&pebble), &Kept::default()).await;
+        let outcome =
+            obtain_from(&preferring(&accounts), &wish.request(), &solver(&pebble), &Kept::default(), &ignore).await;
         assert_eq!(second.seen("order-plz").len(), usize::from(goes_on), "{kind}");
         match outcome {
             Ok(obtained) => assert_eq!((goes_on, obtained.directory), (true, second.directory().url)),
@@ -153,12 +156,14 @@ async fn an_authority_that_is_down_is_passed_over_unless_an_order_was_begun_ther
     let there = Gateway::before(&pebble, |_| Act::Forward).await;
     let accounts = listed(&[gone_stored, stored("there", &there).await]);
     let wish = Wish::for_names(&["shop.example.org"]);
-    let obtained = obtain_from(&preferring(&accounts), &wish.request(), &solver(&pebble), &Kept::default()).await;
+    let obtained =
+        obtain_from(&preferring(&accounts), &wish.request(), &solver(&pebble), &Kept::default(), &ignore).await;
     assert_eq!(obtained.expect("a chain").directory, there.directory().url);
     let begun = format!("{}/my-order/1", gone_url.trim_end_matches("/dir"));
     let preference = Preference { begun_at: Some(&gone_url), ..preferring(&accounts) };
     let resumed = OrderRequest { resume: Some(&begun), ..wish.request() };
-    let error = obtain_from(&preference, &resumed, &solver(&pebble), &Kept::default()).await.expect_err("it may come");
+    let error =
+        obtain_from(&preference, &resumed, &solver(&pebble), &Kept::default(), &ignore).await.expect_err("it may come");
     assert_eq!(error.code, "acme-unreachable");
     assert_eq!(there.seen("order-plz").len(), 1);
 }
@@ -175,7 +180,8 @@ async fn an_account_that_the_mirror_of_limits_holds_back_is_not_asked_at_all() {
     };
     let wish = Wish::for_names(&["shop.example.org"]);
     let preference = Preference { admit: &full, ..preferring(&accounts) };
-    let error = obtain_from(&preference, &wish.request(), &solver(&pebble), &Kept::default()).await.expect_err("full");
+    let error =
+        obtain_from(&preference, &wish.request(), &solver(&pebble), &Kept::default(), &ignore).await.expect_err("full");
     assert_eq!((error.code, error.class), ("acme-limit-near", Class::RateLimited { not_before }));
     assert_eq!(gateway.seen("dir").len(), asked);
 }

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use keywheel_certificate::acme::solver::{Http01Listener, Listeners};
 use keywheel_certificate::acme::{CertificateId, OrderRequest, obtain, suggested};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use super::gateway::{Act, Gateway, Reply, Seen};
@@ -27,8 +25,8 @@ async fn gateway(pebble: &Pebble, rest: fn(&Seen) -> Act) -> Gateway {
     Gateway::before(pebble, move |seen| if seen.is_at("dir") { Act::Edit(with_renewal_info) } else { rest(seen) }).await
 }
 
-fn id_of(pem: &str) -> CertificateId {
-    CertificateId::of_der(&CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")).expect("an id")
+fn id_of(der: &[u8]) -> CertificateId {
+    CertificateId::of_der(der).expect("an id")
 }
 
 #[tokio::test]
@@ -47,7 +45,7 @@ async fn an_authoritys_window_is_read_and_its_wait_kept_within_bounds() {
     let (account, _) = gateway.account().await;
     let wish = Wish::for_names(&["shop.example.org"]);
     let chain = obtain(&wish.request(), &account, &solver(&pebble), &Kept::default()).await.expect("a chain");
-    let id = id_of(&chain.leaf);
+    let id = id_of(chain.leaf.der());
     let said = suggested(&account, &id).await.expect("an answer").expect("a suggestion");
     assert_eq!(said.window.start.to_rfc3339(), "2027-01-02T04:00:00+00:00");
     assert!((said.ask_again_in.as_secs()).abs_diff(21600) < 5, "{said:?}");
@@ -71,8 +69,8 @@ async fn a_window_that_ends_before_it_starts_is_garbled_and_none_at_all_is_none(
     let (account, plain) = (gateway.account().await.0, pebble.account().await);
     let wish = Wish::for_names(&["shop.example.org"]);
     let chain = obtain(&wish.request(), &plain, &solver(&pebble), &Kept::default()).await.expect("a chain");
-    assert_eq!(suggested(&plain, &id_of(&chain.leaf)).await, Ok(None));
-    assert_eq!(suggested(&account, &id_of(&chain.leaf)).await.expect_err("garbled").code, "acme-answer-garbled");
+    assert_eq!(suggested(&plain, &id_of(chain.leaf.der())).await, Ok(None));
+    assert_eq!(suggested(&account, &id_of(chain.leaf.der())).await.expect_err("garbled").code, "acme-answer-garbled");
 }
 
 /// How often an order was placed with and without `replaces`, through a gateway with the given rule.
@@ -83,7 +81,7 @@ async fn placed(rule: fn(&Seen) -> Act) -> (usize, usize) {
     let wish = Wish::for_names(&["shop.example.org"]);
     let old = obtain(&wish.request(), &account, &solver(&pebble), &kept).await.expect("a chain");
     let before = gateway.seen("order-plz").len();
-    let id = id_of(&old.leaf);
+    let id = id_of(old.leaf.der());
     let within = Duration::from_secs(30);
     let replacing = OrderRequest { replaces: Some(&id), within, ..wish.request() };
     let new = obtain(&replacing, &account, &solver(&pebble), &kept).await.expect("a chain");
@@ -116,7 +114,7 @@ async fn an_authority_without_renewal_information_is_not_told_what_is_replaced()
     let account = pebble.account().await;
     let wish = Wish::for_names(&["shop.example.org"]);
     let old = obtain(&wish.request(), &account, &solver(&pebble), &Kept::default()).await.expect("a chain");
-    let id = id_of(&old.leaf);
+    let id = id_of(old.leaf.der());
     let replacing = OrderRequest { replaces: Some(&id), ..wish.request() };
     obtain(&replacing, &account, &solver(&pebble), &Kept::default()).await.expect("a chain");
     assert_eq!((pebble.orders(), pebble.issued()), (2, 2));

@@ -30,6 +30,7 @@ pub(crate) struct Temper {
 pub(crate) struct Pebble {
     folder: TempDir,
     port: u16,
+    pub(crate) management: u16,
     pub(crate) http_port: u16,
     pub(crate) tls_port: u16,
     pub(crate) challenges: Challenges,
@@ -96,7 +97,7 @@ impl Pebble {
         }
         let child = spawn(command, &folder.path().join("pebble.log"));
         eventually("Pebble listens", || (is_listening(port) && is_listening(management)).then_some(()));
-        Self { folder, port, http_port, tls_port, challenges, child }
+        Self { folder, port, management, http_port, tls_port, challenges, child }
     }
 
     pub(crate) fn port(&self) -> u16 {

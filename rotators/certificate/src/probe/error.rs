@@ -19,6 +19,9 @@ pub enum ProbeError {
     /// No connection.
     #[error("no connection: {0}")]
     NotConnected(String),
+    /// This host has no way to addresses of this family.
+    #[error("this host has no way to the address")]
+    NoRoute,
     /// The server speaks another protocol than the one that was asked for.
     #[error("the answer is not {expected}")]
     OtherProtocol {
@@ -58,6 +61,7 @@ impl ProbeError {
             Self::BadAddress { .. } => "probe-address-invalid",
             Self::NoAddress(_) => "probe-name-unresolved",
             Self::NotConnected(_) => "probe-not-connected",
+            Self::NoRoute => "probe-no-route",
             Self::OtherProtocol { .. } => "probe-other-protocol",
             Self::NoStartTls(_) => "probe-no-starttls",
             Self::Injected => "probe-injected",
@@ -75,7 +79,7 @@ impl ProbeError {
                 "write a name or address and a port, such as `shop.example.org:443` or `[::1]:443`"
             }
             Self::NoAddress(_) => "does this name resolve on the daemon's host?",
-            Self::NotConnected(_) | Self::Closed { .. } | Self::TimedOut { .. } => {
+            Self::NotConnected(_) | Self::NoRoute | Self::Closed { .. } | Self::TimedOut { .. } => {
                 "is the service running, and may the daemon's host reach it?"
             }
             Self::OtherProtocol { .. } | Self::NoStartTls(_) => "check the port, and `starttls` of this probe",

@@ -60,7 +60,18 @@ pub async fn handshake(address: &ProbeAddress, deadline: Duration) -> Vec<Sighti
         let endpoint = if is_one { address.name() } else { format!("{} at {}", address.name(), socket.ip()) };
         Sighting { endpoint, seen: look(address, socket, until).await }
     });
-    join_all(looks).await
+    let mut sightings: Vec<Sighting> = join_all(looks).await;
+    leave_out_unroutable(&mut sightings);
+    sightings
+}
+
+/// A host without IPv6 cannot look at the IPv6 addresses of a name, and never will. They are left out where another
+/// address of the name can be looked at.
+fn leave_out_unroutable(sightings: &mut Vec<Sighting>) {
+    let is_routable = |sighting: &Sighting| sighting.seen != Err(ProbeError::NoRoute);
+    if sightings.iter().any(is_routable) {
+        sightings.retain(is_routable);
+    }
 }
 
 async fn resolve(address: &ProbeAddress, until: Instant) -> Result<Vec<SocketAddr>, ProbeError> {
@@ -80,7 +91,7 @@ async fn look(address: &ProbeAddress, socket: SocketAddr, until: Instant) -> Res
     let connected = timeout_at(until, TcpStream::connect(socket)).await;
     let mut stream = connected
         .map_err(|_| ProbeError::TimedOut { during: "while connecting" })?
-        .map_err(|cause| ProbeError::NotConnected(cause.to_string()))?;
+        .map_err(|cause| of_connect(socket, &cause))?;
     if let Some(protocol) = address.starttls {
         let started = timeout_at(until, starttls::start(protocol, &mut stream)).await;
         started.map_err(|_| ProbeError::TimedOut { during: "before TLS began" })??;
@@ -107,11 +118,36 @@ async fn look(address: &ProbeAddress, socket: SocketAddr, until: Instant) -> Res
     }
 }
 
+fn of_connect(socket: SocketAddr, cause: &io::Error) -> ProbeError {
+    match cause.kind() {
+        io::ErrorKind::NetworkUnreachable => ProbeError::NoRoute,
+        // For IPv4 this says that no local port is left.
+        io::ErrorKind::AddrNotAvailable if socket.is_ipv6() => ProbeError::NoRoute,
+        _ => ProbeError::NotConnected(cause.to_string()),
+    }
+}
+
 fn of_tls(cause: &io::Error) -> ProbeError {
     let inner = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidMessage(_)) => ProbeError::OtherProtocol { expected: "TLS" },
         Some(error) => ProbeError::Tls(error.to_string()),
         None => ProbeError::of_io("during the handshake", cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_without_a_way_are_left_out_unless_all_are() {
+        let sighting = |seen| Sighting { endpoint: "e".to_owned(), seen: Err(seen) };
+        let mut some = vec![sighting(ProbeError::NoRoute), sighting(ProbeError::Injected)];
+        leave_out_unroutable(&mut some);
+        assert_eq!(some, [sighting(ProbeError::Injected)]);
+        let mut all = vec![sighting(ProbeError::NoRoute); 2];
+        leave_out_unroutable(&mut all);
+        assert_eq!(all.len(), 2);
     }
 }

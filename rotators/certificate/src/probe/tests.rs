@@ -244,6 +244,7 @@ async fn every_address_of_a_name_is_an_endpoint() {
     let port = four.local_addr().expect("an address").port();
     // Where this host has no IPv6, the name has one address, or one that does not answer.
     let six = TcpListener::bind(("::1", port)).await.ok();
+    let six_is_heard = six.is_some();
     for listener in std::iter::once(four).chain(six) {
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
@@ -256,6 +257,7 @@ async fn every_address_of_a_name_is_an_endpoint() {
     let addresses: std::collections::BTreeSet<_> = addresses.collect();
     let address = ProbeAddress::parse(&format!("localhost:{port}"), None, None).expect("an address");
     let sightings = handshake(&address, SOON).await;
-    assert_eq!(sightings.len(), addresses.len(), "{sightings:?}");
+    assert!((1..=addresses.len()).contains(&sightings.len()), "{sightings:?}");
+    assert!(!six_is_heard || sightings.len() == addresses.len(), "{sightings:?}");
     assert!(sightings.iter().any(|sighting| sighting.seen.is_ok()), "{sightings:?}");
 }

@@ -64,6 +64,7 @@ impl Change<'_> {
             Linked::Version(before) if before != version => Some(before),
             _ => self.version_before()?,
         };
+        self.reloads.forget(&self.work.rotation);
         installer.switch(&version).await.map_err(|error| of_switch(&error))?;
         if let Some(check) = &self.job.target.check
             && let Err(error) = self.reloads.run(check).await
@@ -78,6 +79,7 @@ impl Change<'_> {
             let back = self.put_back(installer, &held.shown, back, Reached::Service).await;
             return Err(back.err().unwrap_or_else(|| of_hook("certificate-reload-failed", &error)));
         }
+        self.reloads.note_told(&self.work.rotation);
         Ok(())
     }
 

@@ -11,7 +11,10 @@ use super::{
     failures::of_host,
     settings::{SecretSettings, TargetSettings, invalid, nearest},
 };
-use crate::host::{Installer, Place};
+use crate::{
+    host::{Installer, Place},
+    x509::SubjectName,
+};
 
 /// The settings of a target and of a secret that fit each other and this host.
 pub(super) struct Job {
@@ -26,6 +29,16 @@ impl Job {
     pub(super) fn read(host: &Host, target: &Value, secret: &Value) -> Result<Self, Failure> {
         let target = TargetSettings::read(target)?;
         let secret = SecretSettings::read(secret)?;
+        let installer = Self::place_of(host, &target, &secret.names)?;
+        Ok(Self { target, secret, installer })
+    }
+
+    /// Looks up what a target names, and where it installs to. Without names the settings are checked alone.
+    pub(super) fn place_of(
+        host: &Host,
+        target: &TargetSettings,
+        names: &[SubjectName],
+    ) -> Result<Option<Installer>, Failure> {
         let installer = target.install.as_ref().map(|(root, path)| installer(host, root, path)).transpose()?;
         for (key, hook) in target.hooks() {
             if !host.hooks.knows(hook) {
@@ -36,9 +49,9 @@ impl Job {
             }
         }
         if let Some(acme) = &target.acme {
-            obtainer(host)?.check(acme, &secret.names)?;
+            obtainer(host)?.check(acme, names)?;
         }
-        Ok(Self { target, secret, installer })
+        Ok(installer)
     }
 
     /// Where an installation stands, for messages.

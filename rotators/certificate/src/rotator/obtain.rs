@@ -28,7 +28,7 @@ pub struct Wish<'a> {
 /// Obtains certificates from public authorities.
 #[async_trait]
 pub trait Obtain: Send + Sync {
-    /// Checks the target's `acme` and whether the names can be had that way. Pure.
+    /// Checks the target's `acme`, and whether the names can be had that way; without names, the settings alone. Pure.
     fn check(&self, acme: &Value, names: &[SubjectName]) -> Result<(), Failure>;
 
     /// How long an order may take, beyond what the rotator needs itself.

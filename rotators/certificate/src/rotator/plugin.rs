@@ -11,9 +11,9 @@ use keywheel_contract::{
 use serde_json::Value;
 
 use super::{
-    Host, NOT_ISSUED,
+    Host,
     apply::Change,
-    held::Shown,
+    held::{Held, Shown},
     job::{Job, Until},
     preflight, probe,
     reloads::Reloads,
@@ -73,21 +73,24 @@ impl Rotator for CertificateRotator {
         })
     }
 
+    /// The same for all targets: the key of an authority is sent nowhere, and the accounts of public authorities name
+    /// themselves where they are used. What a target names, the configuration file must have.
     fn address(&self, target: &Value) -> Result<Value, Failure> {
-        Ok(TargetSettings::read(target)?.address_part())
+        Job::place_of(&self.host, &TargetSettings::read(target)?, &[])?;
+        Ok(Value::Object(serde_json::Map::new()))
     }
 
     fn identity(&self, _secret: &Value, material: &Material) -> Result<String, Failure> {
-        let shown = Shown::find("secret.value", material)?;
-        if shown.is_none() && material.text("private_key").is_none() {
-            return Err(Failure::misconfigured(
-                "secret.value",
-                "stored-field-missing",
-                "the value has neither `certificate` nor `private_key`",
-                "a certificate's value is {\"private_key\": …, \"certificate\": …, \"chain\": …, \"ca\": …}, all PEM",
-            ));
+        let held = Held::read("secret.value", material)?;
+        if held.shown.leaf.holds_key(held.key.public_key()) {
+            return Ok(held.shown.serial().to_owned());
         }
-        Ok(shown.map_or_else(|| NOT_ISSUED.to_owned(), |shown| shown.serial().to_owned()))
+        Err(Failure::misconfigured(
+            "secret.value.private_key",
+            "gate-key-mismatch",
+            "the certificate does not hold the public half of the private key",
+            "give the key and the certificate of the same version",
+        ))
     }
 
     fn expires_at(&self, _secret: &Value, material: &Material) -> Option<DateTime<Utc>> {

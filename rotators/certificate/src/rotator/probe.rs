@@ -23,7 +23,10 @@ pub(super) async fn probe(
     let (Some(installer), Some(place)) = (&job.installer, job.place()) else {
         return Ok(vec![observed("the certificate itself".to_owned(), judged(cx, job, credential, &shown)?)]);
     };
-    let mut observations = vec![observed(place, linked(installer, &shown).await?)];
+    let mut observations = Vec::new();
+    if let Some(seen) = linked(installer, &shown, job.target.probes.is_empty()).await? {
+        observations.push(observed(place, seen));
+    }
     let looks = Looks::take(&job.target.probes, &shown, until.for_a_look()).await;
     observations.extend(looks.0.into_iter().map(|one| {
         let seen = match one.look {
@@ -47,11 +50,14 @@ fn not_issued(job: &Job) -> Observation {
     observed(endpoint, Seen::Refused { refusal: Refusal::WrongCredential })
 }
 
-async fn linked(installer: &Installer, shown: &Shown) -> Result<Seen, Failure> {
+/// What the link says. Where it leads to no version of ours, nothing was brought here yet, and endpoints tell what is
+/// in force, if there are any.
+async fn linked(installer: &Installer, shown: &Shown, is_alone: bool) -> Result<Option<Seen>, Failure> {
     Ok(match installer.linked().await {
-        Ok(Linked::Version(version)) if version == shown.version()? => Seen::Works,
-        Ok(_) => Seen::Refused { refusal: Refusal::WrongCredential },
-        Err(error) => Seen::Unreachable { because: chain(&error) },
+        Ok(Linked::Version(version)) if version == shown.version()? => Some(Seen::Works),
+        Ok(Linked::Nothing | Linked::Elsewhere) if !is_alone => None,
+        Ok(_) => Some(Seen::Refused { refusal: Refusal::WrongCredential }),
+        Err(error) => Some(Seen::Unreachable { because: chain(&error) }),
     })
 }
 

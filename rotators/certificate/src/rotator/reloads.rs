@@ -11,19 +11,20 @@ use tokio::time::Instant;
 
 use crate::host::{HookError, Hooks};
 
-/// Rotations that are remembered as being behind; more than run at one time.
-const MOST_BEHIND: usize = 1024;
+/// Rotations that are remembered; more than run at one time.
+const MOST_REMEMBERED: usize = 1024;
 
-/// Hooks with a memory. What is forgotten at a restart costs one look more.
+/// Hooks with a memory. What is forgotten at a restart costs one look or one reload more.
 pub(super) struct Reloads {
     hooks: Arc<dyn Hooks>,
     took: Mutex<BTreeMap<String, Duration>>,
     behind: Mutex<BTreeSet<RotationId>>,
+    told: Mutex<BTreeSet<RotationId>>,
 }
 
 impl Reloads {
     pub(super) fn new(hooks: Arc<dyn Hooks>) -> Self {
-        Self { hooks, took: Mutex::default(), behind: Mutex::default() }
+        Self { hooks, took: Mutex::default(), behind: Mutex::default(), told: Mutex::default() }
     }
 
     /// Runs a hook to its end.
@@ -43,17 +44,34 @@ impl Reloads {
 
     /// Notes that some endpoint is behind; true if one was at the last look too.
     pub(super) fn is_still_behind(&self, rotation: &RotationId) -> bool {
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
-        if behind.len() >= MOST_BEHIND {
-            behind.clear();
-        }
-        !behind.insert(rotation.clone())
+        !remember(&self.behind, rotation)
     }
 
-    /// Forgets a rotation that is behind no more.
-    pub(super) fn forget(&self, rotation: &RotationId) {
-        self.behind.lock().unwrap_or_else(PoisonError::into_inner).remove(rotation);
+    /// Notes that the service was told of this rotation's candidate.
+    pub(super) fn note_told(&self, rotation: &RotationId) {
+        remember(&self.told, rotation);
     }
+
+    /// Whether it is known that the service was told.
+    pub(super) fn is_told(&self, rotation: &RotationId) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(rotation)
+    }
+
+    /// Forgets a rotation that works, or is taken back.
+    pub(super) fn forget(&self, rotation: &RotationId) {
+        for memory in [&self.behind, &self.told] {
+            memory.lock().unwrap_or_else(PoisonError::into_inner).remove(rotation);
+        }
+    }
+}
+
+/// True if it is new.
+fn remember(memory: &Mutex<BTreeSet<RotationId>>, rotation: &RotationId) -> bool {
+    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    if memory.len() >= MOST_REMEMBERED {
+        memory.clear();
+    }
+    memory.insert(rotation.clone())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ impl Change<'_> {
         let Some(installer) = &self.job.installer else { return Ok(()) };
         let Some(candidate) = Shown::find("secret.candidate", candidate)? else { return Ok(()) };
         let version = candidate.version()?;
+        self.reloads.forget(&self.work.rotation);
         let is_linked = installer.linked().await.map_err(|error| of_host(&error))? == Linked::Version(version.clone());
         let current = match &self.work.current {
             Some(current) => Shown::find("secret.current", current)?,

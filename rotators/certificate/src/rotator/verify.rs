@@ -40,7 +40,7 @@ pub(super) async fn verify(
         return Ok(Verdict::NotYet { look_again_in: NEXT_LOOK, because });
     }
     if job.target.probes.is_empty() {
-        return Ok(Verdict::Works { endpoints: vec![place] });
+        return Ok(told(reloads, job, work, place).await);
     }
     let looks = Looks::take(&job.target.probes, &shown, until.for_a_look()).await;
     if looks.is_all_whole() {
@@ -48,6 +48,20 @@ pub(super) async fn verify(
         return Ok(Verdict::Works { endpoints: looks.endpoints() });
     }
     Ok(push(reloads, job, work, &looks, until).await)
+}
+
+/// Where nobody looks at the service, it must have been told. An `apply` that was interrupted between the link and the
+/// hooks looks like one that was not, so where this is not remembered, the hooks are run here.
+async fn told(reloads: &Reloads, job: &Job, work: &Work, place: String) -> Verdict {
+    if !reloads.is_told(&work.rotation) {
+        for (_, hook) in job.target.hooks() {
+            if let Err(error) = reloads.run(hook).await {
+                return Verdict::NotYet { look_again_in: LOOK_AFTER_RELOAD, because: error.to_string() };
+            }
+        }
+        reloads.note_told(&work.rotation);
+    }
+    Verdict::Works { endpoints: vec![place] }
 }
 
 async fn push(reloads: &Reloads, job: &Job, work: &Work, looks: &Looks, until: Until) -> Verdict {

@@ -175,7 +175,7 @@ impl Certificate {
     }
 
     /// Whether the public key in it is this one.
-    pub(super) fn holds_key(&self, public_key: &[u8]) -> bool {
+    pub(crate) fn holds_key(&self, public_key: &[u8]) -> bool {
         &*self.parsed().public_key().subject_public_key.data == public_key
     }
 }

@@ -2,7 +2,7 @@
 
 use keywheel_contract::Failure;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::read::{invalid, table};
 use crate::{
@@ -24,7 +24,6 @@ pub(in crate::rotator) struct TargetSettings {
     pub(in crate::rotator) probes: Vec<ProbeAddress>,
     pub(in crate::rotator) acme: Option<Value>,
     pub(in crate::rotator) crl_url: Option<String>,
-    address: Value,
 }
 
 #[derive(Deserialize)]
@@ -65,15 +64,8 @@ impl TargetSettings {
         if raw.acme.as_ref().is_some_and(|acme| !acme.is_object()) {
             return Err(invalid("target.acme", "`acme` is not a table", "give a table of keys"));
         }
-        let address =
-            json!({ "install": value.get("install"), "acme": value.get("acme"), "probes": value.get("probes") });
         let Raw { check, reload, acme, crl_url, .. } = raw;
-        Ok(Self { install, check, reload, probes, acme, crl_url, address })
-    }
-
-    /// The part that tells where keys and accounts are used.
-    pub(in crate::rotator) fn address_part(&self) -> Value {
-        self.address.clone()
+        Ok(Self { install, check, reload, probes, acme, crl_url })
     }
 
     /// The hooks, with the keys that name them.
@@ -100,6 +92,7 @@ fn probe(value: &Value) -> Result<ProbeAddress, Failure> {
 #[cfg(test)]
 mod tests {
     use keywheel_contract::Decision;
+    use serde_json::json;
 
     use super::*;
 
@@ -138,13 +131,5 @@ mod tests {
     fn nothing_at_all_is_a_target_whose_certificates_are_issued_and_kept() {
         let settings = TargetSettings::read(&json!({})).expect("valid");
         assert!(settings.install.is_none() && settings.probes.is_empty() && settings.hooks().next().is_none());
-    }
-
-    #[test]
-    fn the_address_is_where_keys_go() {
-        let part = |value: &Value| TargetSettings::read(value).expect("valid").address_part();
-        let base = json!({ "install": "web/shop", "reload": "a" });
-        assert_eq!(part(&base), part(&json!({ "install": "web/shop", "reload": "b" })));
-        assert_ne!(part(&base), part(&json!({ "install": "web/other", "reload": "a" })));
     }
 }

@@ -183,3 +183,35 @@ async fn a_link_that_somebody_else_made_is_left_alone() {
     world.revert(&work, &candidate).await.expect("nothing to do");
     assert_eq!(std::fs::read_link(world.path("current")).expect("there").to_str(), Some("live"));
 }
+
+#[tokio::test]
+async fn without_probes_a_service_that_may_not_have_been_told_is_told() {
+    let world = World::with(0).await;
+    let work = world.work(None);
+    let candidate = world.prepare(&work).await.expect("prepared");
+    world.hooks.next("reload", Act::Hang);
+    let given_up = tokio::time::timeout(Duration::from_millis(200), world.apply(&work, &candidate)).await;
+    assert!(given_up.is_err());
+    // By the link alone it is in force, and the engine goes forward.
+    assert_eq!(world.probe(&work, &candidate).await, Seen::Works);
+    world.hooks.next("check", Act::Fail);
+    assert!(because(world.verify(&work, &candidate).await).contains("`check` failed"));
+    assert!(matches!(world.verify(&work, &candidate).await, Verdict::Works { .. }));
+    let runs = world.hooks.runs("reload");
+    assert!(matches!(world.verify(&work, &candidate).await, Verdict::Works { .. }));
+    assert_eq!((runs, world.hooks.runs("reload")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_brought_by_hand_is_known_by_what_is_presented() {
+    let world = World::with(1).await;
+    let first = world.rotate(None).await;
+    // As if the service had its files from elsewhere.
+    std::fs::remove_file(world.path("current")).expect("removed");
+    let work = world.work(Some(&first));
+    let second = world.prepare(&work).await.expect("prepared");
+    assert_eq!((world.probe(&work, &second).await, world.probe(&work, &first).await), (WRONG, Seen::Works));
+    world.apply(&work, &second).await.expect("applied");
+    world.revert(&work, &second).await.expect("reverted");
+    assert_eq!(world.link(), Some(serial(&first)));
+}

@@ -17,7 +17,11 @@ async fn what_the_configuration_does_not_have_is_said_with_the_nearest_name() {
         let failure = world.rotator.declare(&target, &world.settings).expect_err("refused");
         assert_eq!(failure.decision, Decision::Misconfigured { key: key.to_owned() }, "{target}");
         assert!(failure.hint.contains(hint), "{}", failure.hint);
+        assert_eq!(world.rotator.address(&target).expect_err("refused"), failure);
     }
+    // No edit of a target sends the admin's credential elsewhere.
+    let other = json!({ "install": "web/other" });
+    assert_eq!(world.rotator.address(&other), world.rotator.address(&world.target.settings));
 }
 
 #[tokio::test]
@@ -39,8 +43,13 @@ async fn a_value_tells_who_it_is_and_when_it_ends() {
     assert_eq!((ends - world.now).num_days(), 90);
     let empty = keywheel_contract::Material::of_texts([]);
     assert!(world.rotator.identity(&world.settings, &empty).is_err());
-    let key_alone = keywheel_contract::Material::of_texts([("private_key", "x")]);
-    assert_eq!(world.rotator.identity(&world.settings, &key_alone).expect("a word"), "not-issued");
+    let other = world.prepare(&world.work(None)).await.expect("prepared");
+    let fields = ["certificate", "chain", "ca"].map(|field| (field, other.text(field).expect("there")));
+    let key = candidate.text("private_key").expect("there");
+    let mixed = keywheel_contract::Material::of_texts(fields.into_iter().chain([("private_key", key)]));
+    assert_eq!(world.rotator.identity(&world.settings, &mixed).expect_err("refused").code, "gate-key-mismatch");
+    let key_alone = keywheel_contract::Material::of_texts([("private_key", key)]);
+    assert!(world.rotator.identity(&world.settings, &key_alone).is_err());
     assert_eq!(world.rotator.expires_at(&world.settings, &key_alone), None);
 }
 

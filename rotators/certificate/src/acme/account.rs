@@ -86,7 +86,10 @@ pub struct StoredAccount {
 
 impl fmt::Debug for StoredAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredAccount").field("name", &self.name).field("directory", &self.directory).finish()
+        f.debug_struct("StoredAccount")
+            .field("name", &self.name)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +122,7 @@ pub struct Account {
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("name", &self.name).field("directory", &self.directory).finish()
+        f.debug_struct("Account").field("name", &self.name).field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 
@@ -138,7 +141,7 @@ impl Account {
         let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let binding = registration.binding.as_ref().map(external).transpose()?;
         let (client, url) = (registration.directory.client()?, &registration.directory.url);
-        let made = insist!(async {
+        let made = insist!({
             let builder = instant_acme::Account::builder_with_http(Box::new(client.clone()));
             builder.create(&wanted, url.clone(), binding.as_ref()).await
         });
@@ -213,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_value_without_accounts_is_misconfigured_without_an_echo() {
-        for json in [&br#"{}"#[..], br#"{"accounts":[]}"#, br#"{"accounts":[{"canary":1}]}"#] {
+        for json in [&b"{}"[..], br#"{"accounts":[]}"#, br#"{"accounts":[{"canary":1}]}"#] {
             let error = StoredAccount::list(&Material::from_json(json).expect("JSON")).expect_err("refused");
             assert!(matches!(error.class, Class::Misconfigured { .. }) && !error.sentence.contains("canary"));
         }

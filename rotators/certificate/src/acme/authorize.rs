@@ -27,7 +27,7 @@ pub(super) async fn authorize(order: &mut Order, solver: &dyn Solver, until: Ins
 
 /// The proofs that the order still needs.
 async fn insist_on_proofs(order: &mut Order, solver: &dyn Solver) -> Result<Vec<Proof>, AcmeError> {
-    let found = insist!(proofs(order, solver));
+    let found = insist!(proofs(order, solver).await);
     found.map_err(|error| AcmeError::of("authorization", &error))?
 }
 
@@ -68,7 +68,7 @@ async fn announce(order: &mut Order, solver: &dyn Solver) -> Result<(), AcmeErro
         let Some(mut challenge) = authorization.challenge(solver.challenge().as_instant()) else { continue };
         // One that a run before this announced is looked at already.
         if challenge.status == ChallengeStatus::Pending {
-            let told = insist!(challenge.set_ready());
+            let told = insist!(challenge.set_ready().await);
             told.map_err(|error| AcmeError::of("challenge", &error))?;
         }
     }
@@ -77,7 +77,7 @@ async fn announce(order: &mut Order, solver: &dyn Solver) -> Result<(), AcmeErro
 
 async fn until_ready(order: &mut Order, until: Instant) -> Result<(), AcmeError> {
     let policy = policy(until);
-    let polled = insist!(order.poll_ready(&policy));
+    let polled = insist!(order.poll_ready(&policy).await);
     match (polled, order.state().status) {
         (_, OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid) => Ok(()),
         (_, OrderStatus::Invalid) => Err(why_invalid(order).await),
@@ -105,7 +105,7 @@ async fn failed_challenge(order: &mut Order) -> Option<Problem> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let Ok(mut authorization) = authorization else { continue };
-        if insist!(async { authorization.refresh().await.map(|_| ()) }).is_err() {
+        if insist!(authorization.refresh().await.map(|_| ())).is_err() {
             continue;
         }
         let failed = authorization.challenges.iter().find_map(|challenge| challenge.error.clone());

@@ -1,34 +1,24 @@
 //! What an authority hands out: a leaf and its intermediates, as PEM. Whether they are what was asked for is judged
-//! elsewhere; here they are taken apart, and written anew, so that nothing but certificates comes along.
-
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+//! elsewhere; here they are taken apart, so that nothing but certificates comes along.
 
 use super::error::AcmeError;
+use crate::x509::Certificate;
 
 /// No chain is longer.
 const MOST_CERTIFICATES: usize = 10;
 
-/// A certificate and the intermediates up to, and without, its root.
+/// A certificate and what the authority sent with it, the leaf's issuer first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    /// The certificate, as PEM.
-    pub leaf: String,
-    /// The intermediates, the leaf's issuer first, each as PEM.
-    pub intermediates: Vec<String>,
+    /// The certificate.
+    pub leaf: Certificate,
+    /// The intermediates; a few authorities add their root.
+    pub intermediates: Vec<Certificate>,
 }
 
 impl Chain {
     pub(super) fn parse(pem: &str) -> Result<Self, AcmeError> {
-        let mut found = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|cause| AcmeError::garbled("certificate", cause))?;
-            x509_parser::parse_x509_certificate(&certificate)
-                .map_err(|cause| AcmeError::garbled("certificate", cause))?;
-            found.push(pem_of(&certificate));
-        }
+        let found = Certificate::list_pem(pem).map_err(|cause| AcmeError::garbled("certificate", cause))?;
         if found.len() > MOST_CERTIFICATES {
             return Err(AcmeError::garbled("certificate", format!("{} certificates in one chain", found.len())));
         }
@@ -36,21 +26,6 @@ impl Chain {
         let leaf = found.next().ok_or_else(|| AcmeError::garbled("certificate", "there is none in it"))?;
         Ok(Self { leaf, intermediates: found.collect() })
     }
-}
-
-fn pem_of(der: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(der);
-    let mut pem = String::with_capacity(text.len() + text.len() / 64 + 64);
-    pem.push_str("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
 }
 
 #[cfg(test)]
@@ -66,9 +41,9 @@ mod tests {
     #[test]
     fn the_first_is_the_leaf_and_the_rest_are_intermediates() {
         let (one, two) = (certificate(), certificate());
-        let chain = Chain::parse(&format!("noise\n{}\n{}", one.pem(), two.pem())).expect("a chain");
-        let lines = |pem: &str| pem.replace("\r\n", "\n");
-        assert_eq!((chain.leaf, chain.intermediates), (lines(&one.pem()), vec![lines(&two.pem())]));
+        let chain = Chain::parse(&format!("{}\n{}", one.pem(), two.pem())).expect("a chain");
+        assert_eq!(chain.leaf.der(), &one.der()[..]);
+        assert_eq!(chain.intermediates.iter().map(Certificate::der).collect::<Vec<_>>(), [&two.der()[..]]);
     }
 
     #[test]

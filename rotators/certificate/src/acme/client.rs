@@ -109,7 +109,7 @@ impl Client {
         let name = ServerName::try_from(host.to_owned()).map_err(Exchange::not_sent)?;
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
         let shaken = timeout(CONNECT_WITHIN, handshake).await;
-        shaken.map_err(|_| Exchange::not_sent("no handshake in time"))?.map_err(Exchange::of_handshake)
+        shaken.map_err(|_| Exchange::not_sent("no handshake in time"))?.map_err(|cause| Exchange::of_handshake(&cause))
     }
 }
 

@@ -137,8 +137,13 @@ impl AcmeError {
         if !is_lost(error) {
             return plain;
         }
+        Self::finalize_unanswered(&plain.sentence)
+    }
+
+    pub(super) fn finalize_unanswered(because: &str) -> Self {
+        let sentence = format!("it is not known whether the certificate was issued: {because}");
         let hint = "nothing to do: the order is kept, and is asked before anything is ordered again";
-        Self::new(Class::Unknown, Whose::Authorities, "acme-finalize-unanswered", plain.sentence, hint)
+        Self::new(Class::Unknown, Whose::Authorities, "acme-finalize-unanswered", sentence, hint)
     }
 
     /// What instant-acme's error means; `doing` names the request.
@@ -181,12 +186,11 @@ impl From<AcmeError> for Failure {
 pub(super) fn is_lost(error: &Error) -> bool {
     match error {
         Error::Other(cause) => match cause.downcast_ref::<Exchange>() {
-            Some(Exchange::Lost { .. }) => true,
             // A gateway's word is not the authority's.
             Some(Exchange::Answer { status, problem: None, .. }) => *status >= 500 || *status < 400,
             Some(Exchange::Answer { status, .. }) => *status >= 500,
+            Some(Exchange::Lost { .. }) | None => true,
             Some(_) => false,
-            None => true,
         },
         Error::Json(_) | Error::Hyper(_) | Error::Str(_) => true,
         _ => false,
@@ -236,7 +240,7 @@ impl Exchange {
         Self::Lost { because: cause.to_string() }
     }
 
-    pub(super) fn of_handshake(cause: std::io::Error) -> Self {
+    pub(super) fn of_handshake(cause: &std::io::Error) -> Self {
         let inner = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let is_certificate = matches!(inner, Some(rustls::Error::InvalidCertificate(_)));
         let because = cause.to_string();

@@ -5,13 +5,16 @@
 //! issued, so that a crash downloads what was issued in place of ordering again.
 
 mod account;
+mod anchor;
 mod authorize;
 mod chain;
 mod client;
 mod dns;
 mod error;
 pub mod limits;
+mod mirror;
 mod nonce;
+mod obtain;
 mod order;
 mod pace;
 mod preference;
@@ -19,11 +22,16 @@ mod problem;
 pub mod renewal;
 mod renewal_info;
 mod retry_after;
+mod revoke;
+mod settings;
 pub mod solver;
 
 pub use account::{Account, Binding, Directory, Registration, StoredAccount};
 pub use chain::Chain;
 pub use error::{AcmeError, Class, Whose};
+pub use mirror::Mirror;
+pub use obtain::{Acme, Lent};
 pub use order::{OrderRequest, Progress, collect, obtain};
 pub use preference::{Obtained, Preference, obtain_from};
 pub use renewal_info::{CertificateId, Suggestion, Window, suggested};
+pub use revoke::{Reason, revoke};

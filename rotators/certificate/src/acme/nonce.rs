@@ -10,23 +10,23 @@ use super::error::refusal_of;
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 pub(super) const ROUNDS: usize = 4;
 
-/// Whether the authority did nothing, because it did not take the nonce.
-pub(super) fn is_rejected<T>(answer: &Result<T, Error>) -> bool {
-    matches!(answer, Err(error) if refusal_of(error).is_some_and(|(_, kind)| kind == Some(BAD_NONCE)))
-}
-
-/// Makes a request again as long as its nonce is rejected, a few times. The request is an expression that is a future:
-/// one that a closure made could not cross threads.
+/// Makes a request again as long as its nonce is rejected, a few times. No function: the compiler cannot tell yet that
+/// a closure which borrows and waits may move between threads.
 macro_rules! insist {
     ($request:expr) => {{
-        let mut answer = $request.await;
+        let mut answer = $request;
         for _ in 1..$crate::acme::nonce::ROUNDS {
             if !$crate::acme::nonce::is_rejected(&answer) {
                 break;
             }
-            answer = $request.await;
+            answer = $request;
         }
         answer
     }};
 }
 pub(super) use insist;
+
+pub(super) fn is_rejected<T>(answer: &Result<T, Error>) -> bool {
+    let refusal = answer.as_ref().err().and_then(refusal_of);
+    refusal.is_some_and(|(_, kind)| kind == Some(BAD_NONCE))
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use instant_acme::{Error, Identifier, NewOrder, Order, OrderStatus, RetryPolicy};
 use keywheel_contract::Failure;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::account::Account;
 use super::authorize::{authorize, why_invalid};
@@ -61,6 +61,23 @@ pub async fn obtain(
     progress: &dyn Progress,
 ) -> Result<Chain, AcmeError> {
     let until = Instant::now() + request.within;
+    let mut order = in_time(until, "the order", ready(request, account, solver, progress, until)).await?;
+    if order.state().status == OrderStatus::Ready {
+        let finalized = timeout_at(until, finalize(&mut order, request.csr_der)).await;
+        finalized
+            .unwrap_or_else(|_| Err(AcmeError::finalize_unanswered("no answer within the time of this attempt")))?;
+    }
+    in_time(until, "the certificate", download(&mut order, until)).await
+}
+
+/// Everything before finalize. Dropped anywhere, it leaves nothing but an order to go on with.
+async fn ready(
+    request: &OrderRequest<'_>,
+    account: &Account,
+    solver: &dyn Solver,
+    progress: &dyn Progress,
+    until: Instant,
+) -> Result<Order, AcmeError> {
     let identifiers = identifiers(request.names, solver)?;
     let mut order = match taken_up(request, account).await? {
         Some(order) => order,
@@ -70,10 +87,15 @@ pub async fn obtain(
     if order.state().status == OrderStatus::Pending {
         authorize(&mut order, solver, until).await?;
     }
-    if order.state().status == OrderStatus::Ready {
-        finalize(&mut order, request.csr_der).await?;
-    }
-    download(&mut order, until).await
+    Ok(order)
+}
+
+async fn in_time<T>(
+    until: Instant,
+    doing: &str,
+    work: impl Future<Output = Result<T, AcmeError>>,
+) -> Result<T, AcmeError> {
+    timeout_at(until, work).await.unwrap_or_else(|_| Err(AcmeError::too_slow(doing, None)))
 }
 
 /// Obtains the certificate of an order that may be finalized already, without ordering or validating anything:
@@ -120,7 +142,7 @@ async fn taken_up(request: &OrderRequest<'_>, account: &Account) -> Result<Optio
 
 /// The order at an address; `None` if the authority says that there is none for this account.
 async fn known(account: &Account, url: &str) -> Result<Option<Order>, AcmeError> {
-    match insist!(account.inner().order(url.to_owned())) {
+    match insist!(account.inner().order(url.to_owned()).await) {
         Ok(order) => Ok(Some(order)),
         Err(error) => match refusal_of(&error) {
             Some((Some(403 | 404 | 410), _)) => Ok(None),
@@ -135,7 +157,9 @@ async fn placed(request: &OrderRequest<'_>, account: &Account, identifiers: &[Id
         refuse_unknown(profile, account)?;
         order = order.profile(profile);
     }
-    let Some(replaced) = request.replaces else { return place(account, &order).await.map_err(new_order_error) };
+    let Some(replaced) = request.replaces else {
+        return place(account, &order).await.map_err(|error| new_order_error(&error));
+    };
     let id = replaced.as_instant();
     let replacing = NewOrder::new(identifiers).replaces(id);
     let replacing = match request.profile {
@@ -144,17 +168,19 @@ async fn placed(request: &OrderRequest<'_>, account: &Account, identifiers: &[Id
     };
     match place(account, &replacing).await {
         // The word of what is replaced is a courtesy to the authority, and never a reason to go without.
-        Err(error) if is_about_replacing(&error) => place(account, &order).await.map_err(new_order_error),
-        other => other.map_err(new_order_error),
+        Err(error) if is_about_replacing(&error) => {
+            place(account, &order).await.map_err(|error| new_order_error(&error))
+        }
+        other => other.map_err(|error| new_order_error(&error)),
     }
 }
 
 async fn place(account: &Account, order: &NewOrder<'_>) -> Result<Order, Error> {
-    insist!(account.inner().new_order(order))
+    insist!(account.inner().new_order(order).await)
 }
 
-fn new_order_error(error: Error) -> AcmeError {
-    AcmeError::of("new-order", &error)
+fn new_order_error(error: &Error) -> AcmeError {
+    AcmeError::of("new-order", error)
 }
 
 fn is_about_replacing(error: &Error) -> bool {
@@ -182,10 +208,10 @@ fn refuse_unknown(profile: &str, account: &Account) -> Result<(), AcmeError> {
 
 /// Asks for the certificate. After this the authority may have issued one, whatever is answered.
 async fn finalize(order: &mut Order, csr_der: &[u8]) -> Result<(), AcmeError> {
-    let Err(error) = insist!(order.finalize_csr(csr_der)) else { return Ok(()) };
+    let Err(error) = insist!(order.finalize_csr(csr_der).await) else { return Ok(()) };
     let was_before = refusal_of(&error).is_some_and(|(_, kind)| kind == Some(ORDER_NOT_READY));
     if was_before || is_lost(&error) {
-        let asked = insist!(async { order.refresh().await.map(|state| state.status) });
+        let asked = insist!(order.refresh().await.map(|state| state.status));
         if matches!(asked, Ok(OrderStatus::Processing | OrderStatus::Valid)) {
             return Ok(());
         }
@@ -195,10 +221,10 @@ async fn finalize(order: &mut Order, csr_der: &[u8]) -> Result<(), AcmeError> {
 
 async fn download(order: &mut Order, until: Instant) -> Result<Chain, AcmeError> {
     let got = if order.state().status == OrderStatus::Valid {
-        insist!(order.certificate())
+        insist!(order.certificate().await)
     } else {
         let policy = policy(until);
-        insist!(async { order.poll_certificate(&policy).await.map(Some) })
+        insist!(order.poll_certificate(&policy).await.map(Some))
     };
     match got {
         Ok(Some(pem)) => Chain::parse(&pem),

@@ -20,6 +20,8 @@ pub struct Preference<'a> {
     pub accounts: &'a [StoredAccount],
     /// The directory at which the order was begun that the request resumes.
     pub begun_at: Option<&'a str>,
+    /// The directory that issued what the request replaces: who did not is not told.
+    pub issued_at: Option<&'a str>,
     /// The DNS server to find authorities by.
     pub resolver: Option<SocketAddr>,
     /// Tells whether an authority may be asked now; a local mirror of its limits says no here.
@@ -35,22 +37,32 @@ pub struct Obtained {
     pub directory: String,
 }
 
-/// Obtains a certificate from the first authority that gives one.
+/// Obtains a certificate from the first authority that gives one. `failed` is told what each other one said.
 pub async fn obtain_from(
     preference: &Preference<'_>,
     request: &OrderRequest<'_>,
     solver: &dyn Solver,
     progress: &dyn Progress,
+    failed: &(dyn Fn(&str, &AcmeError) + Send + Sync),
 ) -> Result<Obtained, AcmeError> {
     let mut errors = Vec::new();
     for stored in in_order(preference) {
         let is_begun = request.resume.is_some() && preference.begun_at == Some(stored.directory.as_str());
-        let request = OrderRequest { resume: request.resume.filter(|_| is_begun), ..*request };
-        match ask(preference, stored, &request, solver, progress).await {
+        let is_issuer = preference.issued_at == Some(stored.directory.as_str());
+        let request = OrderRequest {
+            resume: request.resume.filter(|_| is_begun),
+            replaces: request.replaces.filter(|_| is_issuer),
+            ..*request
+        };
+        let error = match ask(preference, stored, &request, solver, progress).await {
             Ok(chain) => return Ok(Obtained { chain, directory: stored.directory.clone() }),
-            Err(error) if is_last_word(&error, is_begun) => return Err(error),
-            Err(error) => errors.push((stored.name.as_str(), error)),
+            Err(error) => error,
+        };
+        failed(&stored.directory, &error);
+        if is_last_word(&error, is_begun) {
+            return Err(error);
         }
+        errors.push((stored.name.as_str(), error));
     }
     Err(summed_up(errors))
 }

@@ -9,8 +9,8 @@ use super::renewal_info::Window;
 /// Below this lifetime, half of it is left when it is renewed; above, a third.
 const SHORT: TimeDelta = TimeDelta::days(10);
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
-const FIRST_WAIT: Duration = Duration::from_secs(60);
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+const FIRST_WAIT: Duration = Duration::from_mins(1);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// From when to when a certificate holds, and when it was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub fn due_at(term: Term, point: Option<DateTime<Utc>>, jitter: Jitter) -> DateT
 pub fn wait_after(failures: u32, left: Duration, jitter: Jitter) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_WAIT).min(left / 8);
     let off = doubled.mul_f64(f64::from(jitter.0) / f64::from(1 << 16) / 10.0);
-    (doubled - off).max(SHORTEST_WAIT)
+    doubled.saturating_sub(off).max(SHORTEST_WAIT)
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_day_and_never_fall_below_five_seconds() {
-        let long = Duration::from_secs(100 * 24 * 3600);
+        let long = Duration::from_hours(100 * 24);
         let seconds: Vec<u64> = [0, 1, 2, 10, 11, u32::MAX].map(|n| wait_after(n, long, NONE).as_secs()).into();
         assert_eq!(seconds, [60, 120, 240, 61_440, 86_400, 86_400]);
         assert_eq!(wait_after(9, Duration::from_secs(80), NONE), Duration::from_secs(10));

@@ -65,7 +65,7 @@ pub async fn suggested(account: &Account, certificate: &CertificateId) -> Result
         // Section 4.2: a window that ends before it starts is none.
         Some((start, end)) if start < end => Ok(Some(Suggestion {
             window: Window { start, end },
-            ask_again_in: ask_again_in.clamp(Duration::from_secs(60), Duration::from_secs(24 * 3600)),
+            ask_again_in: ask_again_in.clamp(Duration::from_mins(1), Duration::from_hours(24)),
             explained_at: said.explanation_url,
         })),
         _ => Err(AcmeError::garbled("renewal-info", "the window ends before it starts")),

@@ -8,18 +8,17 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
 /// No wait is longer: what an authority asks for beyond it is asked for again then.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// How long to wait before the next request, if the answer says so.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = DateTime::parse_from_rfc2822(text).ok()?;
-            let said_at = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
-            (until - said_at).to_std().unwrap_or(Duration::ZERO)
-        }
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = DateTime::parse_from_rfc2822(text).ok()?;
+        let said_at = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+        (until - said_at).to_std().unwrap_or(Duration::ZERO)
     };
     Some(wait.min(LONGEST))
 }
@@ -38,8 +37,8 @@ mod tests {
     #[test]
     fn seconds_and_moments_are_waits_and_anything_else_is_none() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(read("120", date), Some(Duration::from_secs(120)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:51:37 GMT", date), Some(Duration::from_secs(120)));
+        assert_eq!(read("120", date), Some(Duration::from_mins(2)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:51:37 GMT", date), Some(Duration::from_mins(2)));
         assert_eq!(read("Sun, 06 Nov 1994 08:40:37 GMT", date), Some(Duration::ZERO));
         assert_eq!(read("99999999999", date), Some(LONGEST));
         for odd in ["soon", "-1", ""] {

@@ -1,6 +1,15 @@
-//! ACME against Debian's Pebble and its challenge test server, and against small servers that misbehave.
+//! ACME against Debian's Pebble and its challenge test server, against Knot DNS, and through a gateway that misbehaves.
 
+mod accounts;
+mod crash;
+mod dns;
+mod gateway;
 mod http01;
+mod knot;
+mod refusals;
+mod renewal;
 mod request;
 mod rig;
+mod rotation;
+mod tls_alpn01;
 mod wait;

@@ -7,8 +7,6 @@ use async_trait::async_trait;
 use keywheel_certificate::acme::{Chain, OrderRequest, Progress};
 use keywheel_contract::Failure;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 
 /// A key, its names and its signing request.
@@ -35,8 +33,7 @@ impl Wish {
 
     /// Asserts that the leaf is of this key and these names.
     pub(crate) fn assert_met_by(&self, chain: &Chain) {
-        let der = CertificateDer::from_pem_slice(chain.leaf.as_bytes()).expect("a leaf");
-        let (_, leaf) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
+        let (_, leaf) = x509_parser::parse_x509_certificate(chain.leaf.der()).expect("a certificate");
         assert_eq!(leaf.public_key().raw, self.key.subject_public_key_info(), "the leaf is of another key");
         let mut names = names_of(&leaf);
         names.sort();

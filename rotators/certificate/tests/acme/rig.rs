@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use keywheel_certificate::acme::{Account, Binding, Directory, Registration};
@@ -22,15 +22,15 @@ pub(crate) struct Temper {
     pub(crate) chain_length: u32,
     /// The external accounts that it knows, and then demands: id and key in base64url.
     pub(crate) bindings: Vec<(&'static str, &'static str)>,
-    /// Whether it finalizes slowly.
-    pub(crate) sleeps: bool,
+    /// The port of the DNS server to ask in place of the challenge test server.
+    pub(crate) dns: Option<u16>,
 }
 
 /// A running Pebble.
 pub(crate) struct Pebble {
     folder: TempDir,
     port: u16,
-    management: u16,
+    pub(crate) management: u16,
     pub(crate) http_port: u16,
     pub(crate) tls_port: u16,
     pub(crate) challenges: Challenges,
@@ -47,18 +47,12 @@ pub(crate) struct Challenges {
 impl Challenges {
     fn start(folder: &Path) -> Self {
         let (dns, management) = (free_port(), free_port());
-        let mut command = program("pebble-challtestsrv");
+        let mut command = program("pebble-challtestsrv", "pebble");
         command.args(["-dns01", &local(dns).to_string(), "-management", &local(management).to_string()]);
         command.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
         let child = spawn(command, &folder.join("challtestsrv.log"));
         eventually("the challenge test server listens", || is_listening(management).then_some(()));
         Self { dns, management, child }
-    }
-
-    /// Asks the server to do something, such as `set-txt`.
-    pub(crate) fn tell(&self, what: &str, body: &Value) {
-        let answer = post(self.management, &format!("/{what}"), &body.to_string());
-        assert!(answer.starts_with("HTTP/1.1 200"), "the challenge test server answers {what}: {answer}");
     }
 }
 
@@ -78,7 +72,7 @@ impl Pebble {
         let challenges = Challenges::start(folder.path());
         let [port, management, http_port, tls_port] = std::array::from_fn(|_| free_port());
         let key = rcgen::KeyPair::generate().expect("a key");
-        let params = rcgen::CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).expect("names");
+        let params = rcgen::CertificateParams::new(vec!["localhost".into(), "acme.example.org".into()]).expect("names");
         let certificate = params.self_signed(&key).expect("a certificate");
         let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
         file("cert.pem", &certificate.pem());
@@ -92,10 +86,10 @@ impl Pebble {
             "externalAccountBindingRequired": !macs.is_empty(), "externalAccountMACKeys": macs,
         }});
         file("config.json", &config.to_string());
-        let mut command = program("pebble");
+        let mut command = program("pebble", "pebble");
         command.arg("-config").arg(folder.path().join("config.json"));
-        command.args(["-dnsserver", &local(challenges.dns).to_string()]);
-        command.env("PEBBLE_VA_NOSLEEP", if temper.sleeps { "0" } else { "1" });
+        command.args(["-dnsserver", &local(temper.dns.unwrap_or(challenges.dns)).to_string()]);
+        command.env("PEBBLE_VA_NOSLEEP", "1");
         command.env("PEBBLE_WFE_NONCEREJECT", temper.rejected_nonces.to_string());
         command.env("PEBBLE_AUTHZREUSE", "0");
         if temper.chain_length > 0 {
@@ -104,6 +98,10 @@ impl Pebble {
         let child = spawn(command, &folder.path().join("pebble.log"));
         eventually("Pebble listens", || (is_listening(port) && is_listening(management)).then_some(()));
         Self { folder, port, management, http_port, tls_port, challenges, child }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn directory(&self) -> Directory {
@@ -139,11 +137,6 @@ impl Pebble {
     pub(crate) fn orders(&self) -> usize {
         self.log().matches("Added order").count()
     }
-
-    /// The management port, which hands out roots.
-    pub(crate) fn management(&self) -> u16 {
-        self.management
-    }
 }
 
 impl Drop for Pebble {
@@ -152,20 +145,23 @@ impl Drop for Pebble {
     }
 }
 
-fn program(name: &str) -> Command {
-    let found =
-        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| at.join(name).is_file()));
-    assert!(found, "`{name}` is missing: install Debian's package `pebble` (apt-get install pebble)");
-    Command::new(name)
+pub(crate) fn program(name: &str, package: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Servers stand in a folder that is not on everybody's path.
+    let mut folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders.find(|folder| folder.join(name).is_file()).unwrap_or_else(|| {
+        panic!("`{name}` is missing: install Debian's package `{package}` (apt-get install {package})")
+    });
+    Command::new(found.join(name))
 }
 
-fn spawn(mut command: Command, log: &Path) -> Child {
+pub(crate) fn spawn(mut command: Command, log: &Path) -> Child {
     let log = File::create(log).expect("a log file");
     let errors = log.try_clone().expect("a second handle");
     command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("the program starts")
 }
 
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }

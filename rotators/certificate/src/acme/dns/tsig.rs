@@ -115,14 +115,14 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn parse(bytes: &'a [u8], key: &Key) -> Option<Self> {
         let rest = bytes.strip_prefix(algorithm_name(key).as_slice())?;
-        let (&[a, b, c, d, e, f], rest) = rest.split_first_chunk()?;
+        let (time, rest) = rest.split_first_chunk::<6>()?;
+        let time = time.iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
         let (fudge, rest) = number(rest)?;
         let (length, rest) = number(rest)?;
         let (mac, rest) = rest.split_at_checked(usize::from(length))?;
         let (&original_id, rest) = rest.split_first_chunk()?;
         let (error, rest) = number(rest)?;
         let (length, rest) = number(rest)?;
-        let time = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
         Some(Self { time, fudge, mac, original_id, error, other: rest.get(..usize::from(length))? })
     }
 }
@@ -150,7 +150,9 @@ fn algorithm_name(key: &Key) -> Vec<u8> {
 
 fn mac(key: &Key, parts: &[&[u8]]) -> Vec<u8> {
     let mut context = hmac::Context::with_key(&hmac::Key::new(key.algorithm.ring(), &key.secret));
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.sign().as_ref().to_vec()
 }
 
@@ -169,5 +171,61 @@ fn reason(code: u16) -> String {
         17 => "it knows no key of this name and algorithm".to_owned(),
         18 => "the clocks are too far apart".to_owned(),
         other => format!("code {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::dns::message::{header, question};
+
+    fn key() -> Key {
+        let name = Name::parse("acme-key").expect("a name");
+        Key { name, algorithm: Algorithm::Sha256, secret: Zeroizing::new(b"secret".to_vec()) }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000 + seconds, 0).expect("a time")
+    }
+
+    /// An answer as a server signs it: the request's MAC comes first.
+    fn signed_answer(key: &Key, request_mac: &[u8], time: u64) -> Vec<u8> {
+        let mut answer = header(7, 0xa800, [1, 0, 0, 0]);
+        question(&mut answer, &Name::parse("example.org").expect("a name"), kind::SOA);
+        let length = u16::try_from(request_mac.len()).expect("short").to_be_bytes();
+        let mac = mac(key, &[&length, request_mac, &answer, &variables(key, time, FUDGE, 0, &[])]);
+        let mut bytes = algorithm_name(key);
+        bytes.extend(&time.to_be_bytes()[2..]);
+        bytes.extend(FUDGE.to_be_bytes());
+        bytes.extend([0, 32]);
+        bytes.extend(&mac);
+        bytes.extend([0, 7, 0, 0, 0, 0]);
+        record(&mut answer, &key.name, kind::TSIG, class::ANY, 0, &bytes);
+        change_count(&mut answer, 1);
+        answer
+    }
+
+    #[test]
+    fn an_answer_that_was_changed_or_replayed_is_not_accepted() {
+        let key = key();
+        let mut request = header(7, 0x2800, [0; 4]);
+        let mac = sign(&mut request, &key, at(0));
+        let answer = signed_answer(&key, &mac, 1_700_000_000);
+        assert_eq!(verified(&answer, &key, &mac, at(5)).expect("signed").code, 0);
+        // The id is compared by who asked; of the signature's record, class and TTL are not covered.
+        let signature = Message::parse(&answer).expect("an answer").records.pop().expect("a signature").begins_at;
+        let uncovered = signature + key.name.wire().len() + 2;
+        for position in (2..answer.len()).filter(|at| !(uncovered..uncovered + 6).contains(at)) {
+            let mut changed = answer.clone();
+            changed[position] ^= 1;
+            assert!(verified(&changed, &key, &mac, at(5)).is_err(), "byte {position}");
+        }
+        assert_eq!(verified(&answer, &key, b"another request", at(5)).expect_err("replayed"), TsigError::Unsigned);
+        assert_eq!(verified(&answer, &key, &mac, at(301)).expect_err("late"), TsigError::Unsigned);
+    }
+
+    #[test]
+    fn an_answer_without_a_signature_is_not_accepted() {
+        assert_eq!(verified(&header(7, 0xa800, [0; 4]), &key(), b"", at(0)).expect_err("bare"), TsigError::Unsigned);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ impl Listeners {
 
 async fn open(address: SocketAddr, answerer: impl Answerer) -> io::Result<Open> {
     let mut opened = TcpListener::bind(address).await;
+    if opened.is_err() && address.ip() == Ipv6Addr::UNSPECIFIED && !has_ipv6().await {
+        opened = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
+    }
     for _ in 1..OPENINGS {
         if !matches!(&opened, Err(cause) if cause.kind() == io::ErrorKind::AddrInUse) {
             break;
@@ -94,6 +97,10 @@ async fn open(address: SocketAddr, answerer: impl Answerer) -> io::Result<Open> 
     let (listener, shown, mut task) = (opened?, Arc::new(Shown::default()), JoinSet::new());
     task.spawn(serve(listener, Arc::new(answerer), Arc::clone(&shown)));
     Ok(Open { shown, _task: task })
+}
+
+async fn has_ipv6() -> bool {
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).await.is_ok()
 }
 
 async fn serve(listener: TcpListener, answerer: Arc<impl Answerer>, shown: Arc<Shown>) {

@@ -108,8 +108,8 @@ impl Proof {
             }
             Ok(IpAddr::V6(address)) => {
                 let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-                let labels: String = nibbles.map(|nibble| format!("{nibble:x}.")).collect();
-                format!("{labels}ip6.arpa")
+                let labels: Vec<String> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+                format!("{}.ip6.arpa", labels.join("."))
             }
             Err(_) => self.name.to_ascii_lowercase(),
         }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use keywheel_certificate::{
+    acme::{Acme, Lent, Mirror, solver::Program},
     host::{FolderMode, HookError, Hooks, InstallRoot, InstallRules, KeyMode},
     rotator::{CertificateRotator, Host},
 };
@@ -16,11 +17,11 @@ use crate::{
 
 /// Every rotator, by kind.
 pub(super) fn all(config: &Config, hooks: &BTreeMap<String, Hook>) -> Rotators {
-    let hooks = Configured { hooks: hooks.clone(), usual: config.engine.step_deadline.as_duration() };
+    let hooks = Arc::new(Configured { hooks: hooks.clone(), usual: config.engine.step_deadline.as_duration() });
     let host = Host {
         roots: config.install_roots.iter().map(|root| (root.name.clone(), install_root(root))).collect(),
-        hooks: Arc::new(hooks),
-        acme: None,
+        hooks: Arc::clone(&hooks) as Arc<dyn Hooks>,
+        acme: Some(Arc::new(Acme::new(lent(config, &hooks), Mirror::default()))),
     };
     Rotators::default().with(Arc::new(PostgresRotator::new())).with(Arc::new(CertificateRotator::new(host)))
 }
@@ -33,6 +34,34 @@ fn install_root(root: &crate::config::InstallRoot) -> InstallRoot {
         folder_mode: FolderMode::parse(&root.folder_mode).unwrap_or_default(),
     };
     InstallRoot::new(&root.name, &root.path, rules)
+}
+
+/// What orders at public authorities may use: install roots as folders of web servers, hooks as programs that set DNS
+/// records.
+fn lent(config: &Config, hooks: &Arc<Configured>) -> Lent {
+    let program = |name: &String| {
+        let one = One { hooks: Arc::clone(hooks), name: name.clone() };
+        (name.clone(), Arc::new(one) as Arc<dyn Program>)
+    };
+    Lent {
+        webroots: config.install_roots.iter().map(|root| (root.name.clone(), root.path.clone())).collect(),
+        programs: hooks.hooks.keys().map(program).collect(),
+        resolver: config.acme.resolver,
+    }
+}
+
+/// One hook, as a program that sets DNS records.
+struct One {
+    hooks: Arc<Configured>,
+    name: String,
+}
+
+#[async_trait]
+impl Program for One {
+    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let Some(hook) = self.hooks.hooks.get(&self.name) else { return Err("the hook is gone".to_owned()) };
+        hook.run_with(arguments, self.hooks.usual).await.map_err(|failure| failure.to_string())
+    }
 }
 
 /// The hooks of the configuration file.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Listen, Log, Notify, ScanRoot, Store};
+use super::{Acme, Daemon, DeliveryRoot, Engine, Hook, InstallRoot, Keys, Listen, Log, Notify, ScanRoot, Store};
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub engine: Engine,
     /// `[notify]`.
     pub notify: Notify,
+    /// `[acme]`.
+    pub acme: Acme,
     /// `[log]`.
     pub log: Log,
     /// `[[hook]]`.

@@ -3,6 +3,7 @@
 //! Unknown keys are refused, durations and sizes are texts with units, secrets stand elsewhere and are named here.
 //! What the daemon executes, reads or writes on its host is named in this file only.
 
+mod acme;
 mod daemon;
 mod effective;
 mod engine;
@@ -19,6 +20,7 @@ mod notify;
 mod size;
 mod store;
 
+pub use acme::Acme;
 pub use daemon::Daemon;
 pub use effective::{Effective, Origin};
 pub use engine::Engine;

@@ -94,6 +94,7 @@ async fn learn(engine: Arc<Engine>) -> Result<(), Trouble> {
 }
 
 async fn sign(engine: Arc<Engine>) -> Result<(), Trouble> {
+    engine.advance_rollovers().await?;
     engine.sign_lists_again().await.map(|_: usize| ())
 }
 

@@ -11,6 +11,7 @@ use crate::{
         pki::{
             authorities::{AuthorityView, CreateAuthority, ImportAuthority},
             crl::CrlView,
+            rollover::{RolloverView, RotateAuthority},
         },
         wire::Password,
     },
@@ -51,6 +52,33 @@ enum What {
         /// Where to write; standard output if not given.
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+    /// Gives an authority a new key: its anchor is published first, then it signs, then all below is renewed in waves.
+    #[command(
+        after_help = "Examples:\n  keywheel ca rotate internal\n  keywheel ca rotate root --switch-after 14d\n  \
+                            keywheel ca rotate root --now"
+    )]
+    Rotate {
+        /// The authority.
+        name: String,
+        /// How long the new anchor is published before it signs: `7d` for a root, `0s` for an intermediate.
+        #[arg(long, value_name = "DURATION")]
+        switch_after: Option<String>,
+        /// Over how long what the old key signed is renewed.
+        #[arg(long, value_name = "DURATION")]
+        spread: Option<String>,
+        /// Has the successor of a rollover that is under way sign from now on.
+        #[arg(long, conflicts_with_all = ["switch_after", "spread", "key", "lifetime"])]
+        now: bool,
+        /// Another kind of key.
+        #[arg(long, value_name = "KEY", value_parser = key)]
+        key: Option<KeyKind>,
+        /// Another lifetime.
+        #[arg(long, value_name = "DURATION")]
+        lifetime: Option<String>,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
     },
     /// Writes out the list of revoked certificates.
     #[command(after_help = "Example: keywheel ca crl internal --file internal.crl")]
@@ -165,12 +193,22 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
         What::Export { name, part, file } => {
             let shown: AuthorityView = client.ask(Method::GET, &["authorities", &name]).send().await?;
             let text = match part {
-                Part::Root => shown.ca,
+                Part::Root => shown.anchors,
                 Part::Certificate => shown.certificate,
                 Part::Chain if shown.is_root => shown.ca,
                 Part::Chain => format!("{}{}{}", shown.certificate, shown.chain, shown.ca),
             };
             write(file.as_deref(), &text)?;
+        }
+        What::Rotate { name, now: true, .. } => {
+            client.ask(Method::POST, &["authorities", &name, "switch"]).send_unit().await?;
+            output::remark(&format!("the successor of {name} signs from now on"));
+        }
+        What::Rotate { name, switch_after, spread, key, lifetime, reason, .. } => {
+            let request = RotateAuthority { switch_after, spread, key, lifetime, reason };
+            let path = ["authorities", &name, "rotate"];
+            let begun: RolloverView = client.ask(Method::POST, &path).body(&request).send().await?;
+            output::show_lines(cx.format, &begun, |begun| rollover(begun));
         }
         What::Crl { name, sign, file } => {
             let method = if sign { Method::POST } else { Method::GET };
@@ -196,6 +234,14 @@ pub(super) fn write(file: Option<&Path>, text: &str) -> Result<(), CliError> {
     })
 }
 
+fn rollover(rollover: &RolloverView) -> Vec<String> {
+    let last = rollover.last_ends_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    vec![
+        format!("rollover      {}, signs from {}", rollover.stage, rollover.switch_at),
+        format!("old key       {} certificates alive, the last until {last}", rollover.left),
+    ]
+}
+
 fn table(authorities: &[AuthorityView]) -> Table {
     let mut table = Table::new(["NAME", "SUBJECT", "KIND", "KEY", "ENDS", "ALIVE"]);
     for authority in authorities {
@@ -213,7 +259,7 @@ fn table(authorities: &[AuthorityView]) -> Table {
 
 fn lines(authority: &AuthorityView) -> Vec<String> {
     let last = authority.last_ends_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-    vec![
+    let mut lines = vec![
         format!("authority     {}", authority.name),
         format!("subject       {}", authority.subject),
         format!("kind          {}", if authority.is_root { "root" } else { "intermediate" }),
@@ -225,5 +271,7 @@ fn lines(authority: &AuthorityView) -> Vec<String> {
         format!("ends          {}", authority.not_after),
         format!("alive         {} certificates, the last until {last}", authority.alive),
         format!("version       {}", authority.version),
-    ]
+    ];
+    lines.extend(authority.rollover.iter().flat_map(rollover));
+    lines
 }

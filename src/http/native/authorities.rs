@@ -8,6 +8,7 @@ use crate::{
         authorities::{self, AuthorityView, CreateAuthority},
         crl::{self, CrlView},
         issue::{self, CertificateIssued, IssueCertificate},
+        rollover::{self, RolloverView, RotateAuthority},
     },
     http::{ApiState, Asker, JsonBody, Page, Problem, SecretName, problem::Answer},
 };
@@ -18,6 +19,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(show, create))
         .routes(routes!(show_list, sign_list))
         .routes(routes!(issue_one))
+        .routes(routes!(rotate))
+        .routes(routes!(switch))
 }
 
 /// Lists the authorities by name.
@@ -103,4 +106,36 @@ async fn issue_one(
 ) -> Answer<(StatusCode, Json<CertificateIssued>)> {
     let issued = issue::issue(&api.engine, &asker.actor, name.as_str(), request).await?;
     Ok((StatusCode::CREATED, Json(issued)))
+}
+
+/// Begins the rollover of an authority: its successor's anchor is published, and signs later.
+#[utoipa::path(
+    post,
+    path = "/authorities/{authority}/rotate",
+    tag = "certificates",
+    params(("authority" = String, Path, description = "Its name, one percent-encoded segment.")),
+    request_body = RotateAuthority,
+    responses((status = 202, body = RolloverView), (status = "default", body = Problem)),
+)]
+async fn rotate(
+    State(api): State<ApiState>,
+    asker: Asker,
+    SecretName(name): SecretName,
+    JsonBody(request): JsonBody<RotateAuthority>,
+) -> Answer<(StatusCode, Json<RolloverView>)> {
+    let begun = rollover::begin(&api.engine, &asker.actor, name.as_str(), request).await?;
+    Ok((StatusCode::ACCEPTED, Json(begun)))
+}
+
+/// Has the successor sign from now on, whoever has not learned of it yet.
+#[utoipa::path(
+    post,
+    path = "/authorities/{authority}/switch",
+    tag = "certificates",
+    params(("authority" = String, Path, description = "Its name, one percent-encoded segment.")),
+    responses((status = 204, description = "It signs."), (status = "default", body = Problem)),
+)]
+async fn switch(State(api): State<ApiState>, asker: Asker, SecretName(name): SecretName) -> Answer<StatusCode> {
+    rollover::switch_now(&api.engine, &asker.actor, name.as_str()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

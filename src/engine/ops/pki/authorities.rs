@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{
     key::{AUTHORITY, Found},
     record::{Of, chain_pem, issuer_of},
+    rollover::RolloverView,
 };
 use crate::{
     engine::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// How long a root lives where nobody says: ten years.
 const ROOT_LIFE: Duration = Duration::from_secs(3_650 * 86_400);
+/// How many authorities one above the other are looked at.
+const DEEPEST: usize = 8;
 /// How long an intermediate lives where nobody says: five years.
 const INTERMEDIATE_LIFE: Duration = Duration::from_secs(1_825 * 86_400);
 
@@ -115,6 +118,10 @@ pub struct AuthorityView {
     pub chain: String,
     /// The root, which clients trust, as PEM.
     pub ca: String,
+    /// Every root that clients should trust now, while a rollover is under way the old one and the new, as PEM.
+    pub anchors: String,
+    /// How far the rollover is, where one is under way.
+    pub rollover: Option<RolloverView>,
 }
 
 fn read_life(text: Option<&str>, usual: Duration) -> Result<Duration, Trouble> {
@@ -130,6 +137,20 @@ fn read_constraints(texts: &[String]) -> Result<Vec<NameConstraint>, Trouble> {
 }
 
 impl CreateAuthority {
+    /// What its successor is made by; nothing of one that was made elsewhere.
+    fn kept(&self, name: &Name) -> serde_json::Value {
+        if self.import.is_some() {
+            return json!({});
+        }
+        json!(Self {
+            common_name: Some(self.common_name.clone().unwrap_or_else(|| name.to_string())),
+            import: None,
+            about: About::default(),
+            reason: String::new(),
+            ..self.clone()
+        })
+    }
+
     fn request(&self, name: &Name) -> Result<AuthorityRequest, Trouble> {
         let usual = if self.parent.is_some() { INTERMEDIATE_LIFE } else { ROOT_LIFE };
         Ok(AuthorityRequest {
@@ -164,13 +185,13 @@ pub async fn create(
 }
 
 /// An authority that is not in the store yet.
-struct Made {
-    authority: Authority,
+pub(super) struct Made {
+    pub(super) authority: Authority,
     parent: Option<String>,
 }
 
 impl Asked {
-    async fn make(&self, name: &Name, request: &CreateAuthority) -> Result<Made, Trouble> {
+    pub(super) async fn make(&self, name: &Name, request: &CreateAuthority) -> Result<Made, Trouble> {
         let engine = Arc::clone(&self.engine);
         if let Some(import) = &request.import {
             if request.parent.is_some() || request.key.is_some() {
@@ -219,6 +240,7 @@ impl Asked {
         let facts = certificate.facts();
         let mut fresh = self.new_secret(name, AUTHORITY);
         request.about.apply_to(&mut fresh)?;
+        fresh.settings = request.kept(&fresh.name);
         fresh.expires_at = Some(facts.not_after);
         fresh.next_number = 2;
         let value = made.authority.to_material();
@@ -267,7 +289,32 @@ impl Asked {
             certificate: certificate.pem(),
             chain: chain_pem(&found.authority.chain()),
             ca: found.authority.root().pem(),
+            anchors: self.anchors(tx, found).await?,
+            rollover: self.view_rollover(tx, &found.secret).await?,
         })
+    }
+}
+
+impl Asked {
+    /// The roots of every key that has signed or will sign, of the authority and of those above it, each named one
+    /// time.
+    async fn anchors(&self, tx: &mut Tx, found: &Found) -> Result<String, Trouble> {
+        let mut roots = vec![found.authority.root().pem()];
+        let mut at = Some(found.secret.clone());
+        for _ in 0..DEEPEST {
+            let Some(authority) = at.take() else { break };
+            for live in version::list_live(tx, self.keyring(), self.tenant(), &authority.id).await? {
+                let root = self.engine.make_ready(&live)?.root().pem();
+                if !roots.contains(&root) {
+                    roots.push(root);
+                }
+            }
+            let parent = authority.settings.get("parent").and_then(|parent| parent.as_str());
+            if let Some(parent) = parent.map(read_name).transpose()? {
+                at = self.find_secret(tx, &parent).await?.filter(|parent| parent.kind == AUTHORITY);
+            }
+        }
+        Ok(roots.concat())
     }
 }
 

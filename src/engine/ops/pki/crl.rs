@@ -137,8 +137,7 @@ impl Asked {
             conflict("not-ours", sentence, "revoke it at the authority that issued it")
         };
         let name = Name::parse(&row.authority).map_err(|_| not_ours())?;
-        let found = self.engine.find_authority(tx, &name).await.map_err(|_| not_ours())?;
-        if key_of(&found.authority) == row.issuer { Ok(found) } else { Err(not_ours()) }
+        self.engine.find_signer(tx, &name, &row.issuer).await.ok().flatten().ok_or_else(not_ours)
     }
 
     /// Signs the list of an authority anew: all that is revoked and has not long ended.
@@ -231,6 +230,22 @@ pub async fn sign(engine: &Arc<Engine>, actor: &Actor, authority: &str) -> Resul
 }
 
 impl Engine {
+    /// Signs a list anew by the key that signed it.
+    async fn sign_again(self: &Arc<Self>, body: &Body) -> Result<(), Trouble> {
+        let (name, issuer) = (read_name(&body.view.authority)?, body.issuer.clone());
+        let asked = Asked::new(self, &Actor::daemon());
+        asked
+            .write(move |asked, tx| {
+                Box::pin(async move {
+                    match asked.engine.find_signer(tx, &name, &issuer).await? {
+                        Some(found) => asked.sign_list(tx, &found).await.map(|_| ()),
+                        None => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+
     /// Signs every list anew that ends soon. Harmless to miss or repeat.
     pub(crate) async fn sign_lists_again(self: &Arc<Self>) -> Result<usize, Trouble> {
         let mut tx = self.store.read().await?;
@@ -240,8 +255,8 @@ impl Engine {
         let ending = lists.into_iter().filter_map(|list| serde_json::from_value::<Body>(list.body).ok());
         let mut signed = 0;
         for body in ending.filter(|body| soon(body.view.next_update.0)) {
-            match sign(self, &Actor::daemon(), &body.view.authority).await {
-                Ok(_) => signed += 1,
+            match self.sign_again(&body).await {
+                Ok(()) => signed += 1,
                 Err(trouble) if trouble.kind == Kind::NotFound => {}
                 Err(trouble) => return Err(trouble),
             }

@@ -58,7 +58,22 @@ impl Engine {
         Ok(Found { secret, current, authority })
     }
 
-    fn make_ready(&self, current: &Version) -> Result<Arc<Authority>, Trouble> {
+    /// Finds the authority by the key that signed, which may be one before, or one that is yet to sign.
+    pub(super) async fn find_signer(&self, tx: &mut Tx, name: &Name, issuer: &str) -> Result<Option<Found>, Trouble> {
+        let found = self.find_authority(tx, name).await?;
+        if super::authorities::key_of(&found.authority) == issuer {
+            return Ok(Some(found));
+        }
+        for live in version::list_live(tx, self.keyring(), &self.tenant, &found.secret.id).await? {
+            let authority = self.make_ready(&live)?;
+            if super::authorities::key_of(&authority) == issuer {
+                return Ok(Some(Found { secret: found.secret, current: live, authority }));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn make_ready(&self, current: &Version) -> Result<Arc<Authority>, Trouble> {
         if let Some(ready) = self.authorities.0.lock().unwrap_or_else(PoisonError::into_inner).get(&current.id) {
             return Ok(Arc::clone(ready));
         }

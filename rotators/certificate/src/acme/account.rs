@@ -11,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{AccountCredentials, ExternalAccountKey, LetsEncrypt, NewAccount, ZeroSsl};
 use keywheel_contract::{Material, SecretText};
 use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::client::Client;
 use super::error::{AcmeError, Class, Whose};
@@ -95,7 +96,7 @@ impl fmt::Debug for StoredAccount {
 
 impl Drop for StoredAccount {
     fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.credentials);
+        self.credentials.zeroize();
     }
 }
 
@@ -179,7 +180,7 @@ impl Account {
 
 fn external(binding: &Binding) -> Result<ExternalAccountKey, AcmeError> {
     let text = binding.mac_key.expose().trim().trim_end_matches('=');
-    let key = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| {
+    let key = BASE64_URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| {
         AcmeError::misconfigured(
             "binding.mac_key",
             "acme-binding-invalid",

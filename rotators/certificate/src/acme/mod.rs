@@ -1,7 +1,6 @@
-//! Certificates from public authorities by ACME (RFC 8555): accounts, orders, proofs, when to renew.
-//!
-//! Installs nothing and never decides when to try again. [`Progress`] keeps an order's address before anything is
-//! issued, so that a crash downloads what was issued in place of ordering again.
+//! Certificates from public authorities by ACME (RFC 8555): accounts, orders, proofs, when to renew. Installs
+//! nothing and never decides when to try again. [`Progress`] keeps an order's address before anything is issued, so
+//! that a crash downloads what was issued in place of ordering again.
 
 mod account;
 mod anchor;

@@ -115,7 +115,7 @@ impl Pebble {
     }
 
     pub(crate) fn registration(&self) -> Registration {
-        let contact = vec!["mailto:certs@example.org".to_owned()];
+        let contact = vec!["certs@example.org".to_owned()];
         Registration { directory: self.directory(), contact, terms_agreed: true, binding: None }
     }
 

@@ -11,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{AccountCredentials, ExternalAccountKey, LetsEncrypt, NewAccount, ZeroSsl};
 use keywheel_contract::{Material, SecretText};
 use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::client::Client;
 use super::error::{AcmeError, Class, Whose};
@@ -59,7 +60,7 @@ pub struct Binding {
 pub struct Registration {
     /// Where.
     pub directory: Directory,
-    /// Whom the authority may write to, such as `mailto:certs@example.org`.
+    /// Whom the authority may write to, such as `certs@example.org`, or any other address with its scheme.
     pub contact: Vec<String>,
     /// Whether a person agreed to the authority's terms of service.
     pub terms_agreed: bool,
@@ -95,7 +96,7 @@ impl fmt::Debug for StoredAccount {
 
 impl Drop for StoredAccount {
     fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.credentials);
+        self.credentials.zeroize();
     }
 }
 
@@ -137,7 +138,8 @@ impl Account {
                 "read the terms that the directory names, then say that you agree",
             ));
         }
-        let contact: Vec<&str> = registration.contact.iter().map(String::as_str).collect();
+        let contact: Vec<String> = registration.contact.iter().map(|contact| address(contact)).collect();
+        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let binding = registration.binding.as_ref().map(external).transpose()?;
         let (client, url) = (registration.directory.client()?, &registration.directory.url);
@@ -177,9 +179,14 @@ impl Account {
     }
 }
 
+/// An address as authorities want it: a URL.
+fn address(contact: &str) -> String {
+    if contact.contains(':') { contact.to_owned() } else { format!("mailto:{contact}") }
+}
+
 fn external(binding: &Binding) -> Result<ExternalAccountKey, AcmeError> {
     let text = binding.mac_key.expose().trim().trim_end_matches('=');
-    let key = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| {
+    let key = BASE64_URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| {
         AcmeError::misconfigured(
             "binding.mac_key",
             "acme-binding-invalid",
@@ -212,6 +219,12 @@ mod tests {
         let accounts = StoredAccount::list(&Material::from_json(json).expect("JSON")).expect("two accounts");
         assert_eq!(accounts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         assert!(!format!("{accounts:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_plain_address_is_one_for_mail() {
+        assert_eq!(address("certs@example.org"), "mailto:certs@example.org");
+        assert_eq!(address("mailto:certs@example.org"), "mailto:certs@example.org");
     }
 
     #[test]

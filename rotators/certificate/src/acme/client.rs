@@ -30,7 +30,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::dns::addresses_of;
-use super::error::{AcmeError, Exchange};
+use super::error::AcmeError;
+use super::exchange::Exchange;
 use super::retry_after::retry_after;
 
 /// The largest answer that is read.

@@ -86,7 +86,9 @@ impl Mirror {
                 "acme-validation-unreachable" | "acme-validation-failed" | "acme-unauthorized" | "acme-caa-forbids",
             ) => {
                 // Which of the names it was is not told apart.
-                names.iter().for_each(|name| ledger.failed(name, now));
+                for name in names {
+                    ledger.failed(name, now);
+                }
             }
             _ => {}
         });

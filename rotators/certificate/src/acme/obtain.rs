@@ -3,47 +3,30 @@
 //! The order's address is kept before anything is issued; the whole value is kept by the rotator. The directory that
 //! issued stays in the value, so that renewals name what they replace to who issued it, and revocations find it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keywheel_contract::{Cx, Failure, Material, SecretText};
-use serde::Deserialize;
+use keywheel_contract::{Cx, Failure, Material};
 use serde_json::Value;
 
 use super::account::{Account, StoredAccount};
 use super::anchor::{Ordered, anchored};
 use super::error::{AcmeError, Class};
+use super::lent::Lent;
 use super::limits::Planned;
 use super::mirror::Mirror;
 use super::order::{OrderRequest, Progress};
 use super::preference::{Obtained, Preference, obtain_from};
 use super::renewal_info::CertificateId;
 use super::revoke::{Reason, revoke};
-use super::settings::{AcmeSettings, Means, Update, invalid};
-use super::solver::{
-    Challenge, Dns01, DnsProgram, Http01Listener, Listeners, Program, Rfc2136, Solver, TlsAlpn01, UpdateSettings,
-    Visible, Webroot,
-};
+use super::settings::{AcmeSettings, Means};
+use super::solver::Listeners;
 use crate::rotator::{NOT_ISSUED, Obtain, Wish};
 use crate::x509::{Certificate, PrivateKey, SubjectName};
 
 /// The longest that one order may take.
 const PATIENCE: Duration = Duration::from_mins(5);
-
-/// What the daemon's configuration file gives for orders.
-#[derive(Clone, Default)]
-pub struct Lent {
-    /// Folders of web servers, by name.
-    pub webroots: BTreeMap<String, PathBuf>,
-    /// Programs that set DNS records, by name.
-    pub programs: BTreeMap<String, Arc<dyn Program>>,
-    /// The DNS server to find authorities by; the system's if there is none.
-    pub resolver: Option<SocketAddr>,
-}
 
 /// Obtains certificates by ACME. One for a daemon: it holds the listeners that orders share, and the mirror of limits.
 pub struct Acme {
@@ -63,37 +46,8 @@ impl Acme {
         &self.mirror
     }
 
-    fn solver(&self, cx: &Cx<'_>, settings: &AcmeSettings, accounts: &Material) -> Result<Box<dyn Solver>, Failure> {
-        let mut visible = Visible {
-            servers: settings.visible_at.clone(),
-            within: Duration::from_secs(settings.visible_within_seconds),
-        };
-        Ok(match &settings.means {
-            Means::Listener(address) if settings.challenge == Challenge::TlsAlpn01 => {
-                Box::new(TlsAlpn01::new(*address, &self.listeners))
-            }
-            Means::Listener(address) => Box::new(Http01Listener::new(*address, &self.listeners)),
-            Means::Webroot(name) => Box::new(Webroot::new(self.webroot(name)?)),
-            Means::Hook(name) => Box::new(Dns01::new(DnsProgram::new(self.program(name)?), visible)),
-            Means::Update(update) => {
-                if visible.servers.is_empty() {
-                    visible.servers.push(update.server);
-                }
-                Box::new(Dns01::new(Rfc2136::new(&update_settings(update, accounts)?, cx.now)?, visible))
-            }
-        })
-    }
-
-    fn webroot(&self, name: &str) -> Result<PathBuf, Failure> {
-        let hint = "name an `[[install_root]]` of the daemon's configuration file, or add it there";
-        let unknown = || invalid("target.acme.webroot", "the configuration has no folder of this name", hint);
-        self.lent.webroots.get(name).cloned().ok_or_else(unknown)
-    }
-
-    fn program(&self, name: &str) -> Result<Arc<dyn Program>, Failure> {
-        let hint = "name a `[[hook]]` of the daemon's configuration file, or add it there";
-        let unknown = || invalid("target.acme.hook", "the configuration has no hook of this name", hint);
-        self.lent.programs.get(name).cloned().ok_or_else(unknown)
+    pub(super) fn resolver(&self) -> Option<SocketAddr> {
+        self.lent.resolver
     }
 
     async fn order(
@@ -105,7 +59,7 @@ impl Acme {
         key: &PrivateKey,
     ) -> Result<Obtained, Failure> {
         let settings = AcmeSettings::read(wish.acme)?;
-        let solver = self.solver(cx, &settings, wish.accounts)?;
+        let solver = self.lent.solver(cx, &self.listeners, &settings, wish.accounts)?;
         let names: Vec<String> = wish.names.iter().map(ToString::to_string).collect();
         let csr_der = key
             .csr_der(wish.names, wish.common_name)
@@ -140,8 +94,8 @@ impl Obtain for Acme {
     fn check(&self, acme: &Value, names: &[SubjectName]) -> Result<(), Failure> {
         let settings = AcmeSettings::read(acme)?;
         match &settings.means {
-            Means::Webroot(name) => self.webroot(name).map(drop)?,
-            Means::Hook(name) => self.program(name).map(drop)?,
+            Means::Webroot(name) => self.lent.webroot(name).map(drop)?,
+            Means::Hook(name) => self.lent.program(name).map(drop)?,
             Means::Listener(_) | Means::Update(_) => {}
         }
         settings.check_names(names)
@@ -180,7 +134,7 @@ impl Obtain for Acme {
             }
             match self.revoke_at(&stored, pem).await {
                 Ok(()) => return Ok(()),
-                Err(error) => said = worse(said, error),
+                Err(error) => said = Some(said.map_or_else(|| error.clone(), |said| hopeful(said, error.clone()))),
             }
         }
         said.map_or(Err(nobody_left(issued_at)), |error| Err(error.into()))
@@ -195,11 +149,8 @@ impl Acme {
 }
 
 /// Of two authorities' answers, the one after which a repeat may help.
-fn worse(said: Option<AcmeError>, error: AcmeError) -> Option<AcmeError> {
-    match said {
-        Some(said) if matches!(said.class, Class::Transient { .. } | Class::RateLimited { .. }) => Some(said),
-        _ => Some(error),
-    }
+fn hopeful(said: AcmeError, error: AcmeError) -> AcmeError {
+    if matches!(said.class, Class::Transient { .. } | Class::RateLimited { .. }) { said } else { error }
 }
 
 fn nobody_left(issued_at: Option<&str>) -> Failure {
@@ -213,7 +164,7 @@ fn nobody_left(issued_at: Option<&str>) -> Failure {
 }
 
 /// How the version in use is named to who issued it.
-fn replaced(current: &Material) -> Option<(CertificateId, &str)> {
+pub(super) fn replaced(current: &Material) -> Option<(CertificateId, &str)> {
     let leaf = Certificate::from_pem(current.text("certificate")?).ok()?;
     Some((CertificateId::of_der(leaf.der())?, current.text("directory")?))
 }
@@ -221,31 +172,6 @@ fn replaced(current: &Material) -> Option<(CertificateId, &str)> {
 fn with_directory(value: &Material, directory: &str) -> Material {
     let fields = value.expose().iter().filter_map(|(name, field)| Some((name.as_str(), field.as_str()?)));
     Material::of_texts(fields.chain([("directory", directory)]))
-}
-
-/// The named key of the accounts' value.
-fn update_settings(update: &Update, accounts: &Material) -> Result<UpdateSettings, Failure> {
-    #[derive(Deserialize)]
-    struct Stored {
-        name: String,
-        algorithm: Option<String>,
-        secret: String,
-    }
-    let listed = accounts.expose().get("tsig_keys").cloned().unwrap_or(Value::Array(Vec::new()));
-    let hint = "put it into the list `tsig_keys` of the accounts' secret, with `name`, `algorithm` and `secret`";
-    // The cause would quote what it read.
-    let keys = Vec::<Stored>::deserialize(listed)
-        .map_err(|_| invalid("target.admin", "the list `tsig_keys` does not fit", hint))?;
-    let found = keys.into_iter().find(|key| key.name == update.key).ok_or_else(|| {
-        invalid("target.acme.rfc2136.key", format!("there is no key `{}`", update.key.escape_debug()), hint)
-    })?;
-    Ok(UpdateSettings {
-        server: update.server,
-        zone: update.zone.clone(),
-        key_name: found.name,
-        algorithm: found.algorithm.unwrap_or_else(|| "hmac-sha256".to_owned()),
-        secret: SecretText::new(found.secret),
-    })
 }
 
 /// Keeps an order's address with the key that it is for.

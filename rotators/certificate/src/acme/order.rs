@@ -191,9 +191,9 @@ fn is_about_replacing(error: &Error) -> bool {
     }
 }
 
-/// instant-acme's own check that the authority repeats what is replaced: it is no [`Exchange`](super::error::Exchange).
+/// instant-acme's own check that the authority repeats what is replaced: it is no [`Exchange`](super::exchange::Exchange).
 fn is_mismatch(error: &Error) -> bool {
-    matches!(error, Error::Other(cause) if cause.downcast_ref::<super::error::Exchange>().is_none())
+    matches!(error, Error::Other(cause) if cause.downcast_ref::<super::exchange::Exchange>().is_none())
 }
 
 fn refuse_unknown(profile: &str, account: &Account) -> Result<(), AcmeError> {

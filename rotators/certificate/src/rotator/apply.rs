@@ -4,6 +4,7 @@
 //! goes back at once; a reload that may have acted is followed by another, and by a look that proves it.
 
 use keywheel_contract::{Applied, Cx, Failure, Material, Target, Work};
+use tokio::time::Instant;
 
 use super::{
     Host,
@@ -43,11 +44,13 @@ impl Change<'_> {
             // Before an authority is asked: what cannot be installed is not worth an order.
             look(installer, Vec::new()).await?;
         }
+        let began = Instant::now();
         let obtained = source::complete(self.cx, self.host, self.job, self.target, self.work, candidate);
         let obtained = obtained.await?;
         let complete = obtained.as_ref().map_or(candidate, |(material, _)| material);
         let held = Held::read("secret.candidate", complete)?;
-        source::admit_material(self.job, complete, &held, self.cx.now)?;
+        // An order takes its time, and its certificate may begin after this operation did.
+        source::admit_material(self.job, complete, &held, self.cx.now + began.elapsed())?;
         if let Some(installer) = &self.job.installer {
             self.bring(installer, &held).await?;
         }

@@ -10,7 +10,7 @@ use super::{
     job::{Job, admin, obtainer},
     settings::invalid,
 };
-use crate::x509::{self, Authority, IssueError, Issued, KeyKind, LeafRequest, PrivateKey, Wanted};
+use crate::x509::{self, Authority, GateError, IssueError, Issued, KeyKind, LeafRequest, PrivateKey, Wanted};
 
 /// Makes a key and, where the authority is private, a certificate for it.
 pub(super) async fn mint(cx: &Cx<'_>, job: &Job, target: &Target) -> Result<(Material, String), Failure> {
@@ -123,6 +123,10 @@ fn admit(job: &Job, issued: &Issued, key: &PrivateKey, now: DateTime<Utc>) -> Re
         Wanted { names: &job.secret.names, profile: job.secret.profile, key, anchor: &issued.root, longest: None };
     x509::gate(issued, &wanted, now).map_err(|error| {
         let (code, sentence, hint) = (error.code(), chain(&error), error.hint());
+        if matches!(error, GateError::NotYetValid(_)) && job.target.acme.is_some() {
+            // The authority's clock is ahead, and time mends it.
+            return Failure::transient(code, sentence, hint);
+        }
         if now > issued.certificate.facts().not_after || job.target.acme.is_none() {
             return Failure::refused(code, sentence, hint);
         }

@@ -22,6 +22,8 @@ pub(crate) struct Temper {
     pub(crate) chain_length: u32,
     /// The external accounts that it knows, and then demands: id and key in base64url.
     pub(crate) bindings: Vec<(&'static str, &'static str)>,
+    /// How many seconds its certificates last; 0 is Pebble's own.
+    pub(crate) lifetime: u32,
     /// The port of the DNS server to ask in place of the challenge test server.
     pub(crate) dns: Option<u16>,
 }
@@ -79,12 +81,15 @@ impl Pebble {
         file("key.pem", &key.serialize_pem());
         let macs: serde_json::Map<String, Value> =
             temper.bindings.iter().map(|(id, key)| ((*id).to_owned(), json!(key))).collect();
-        let config = json!({"pebble": {
+        let mut config = json!({"pebble": {
             "listenAddress": local(port), "managementListenAddress": local(management),
             "certificate": folder.path().join("cert.pem"), "privateKey": folder.path().join("key.pem"),
             "httpPort": http_port, "tlsPort": tls_port, "ocspResponderURL": "",
             "externalAccountBindingRequired": !macs.is_empty(), "externalAccountMACKeys": macs,
         }});
+        if temper.lifetime > 0 {
+            config["pebble"]["certificateValidityPeriod"] = json!(temper.lifetime);
+        }
         file("config.json", &config.to_string());
         let mut command = program("pebble", "pebble");
         command.arg("-config").arg(folder.path().join("config.json"));
@@ -110,7 +115,7 @@ impl Pebble {
     }
 
     pub(crate) fn registration(&self) -> Registration {
-        let contact = vec!["mailto:certs@example.org".to_owned()];
+        let contact = vec!["certs@example.org".to_owned()];
         Registration { directory: self.directory(), contact, terms_agreed: true, binding: None }
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use keywheel_certificate::acme::{Acme, Lent, Mirror, limits::Limits};
+use keywheel_certificate::acme::limits::Limits;
+use keywheel_certificate::acme::renewal::{Jitter, Term};
+use keywheel_certificate::acme::{Acme, Lent, Mirror};
 use keywheel_certificate::host::{HookError, Hooks, InstallRoot, InstallRules};
 use keywheel_certificate::rotator::{CertificateRotator, Host, NOT_ISSUED, Obtain};
 use keywheel_certificate::x509::{Certificate, Issued};
@@ -85,7 +88,7 @@ impl World {
     }
 
     fn cx(&self) -> Cx<'_> {
-        Cx { random: &SystemRandom, deadline: Duration::from_secs(60), now: self.now, checkpoint: &self.kept }
+        Cx { random: &SystemRandom, deadline: Duration::from_mins(1), now: now(), checkpoint: &self.kept }
     }
 
     fn work(&self, current: Option<&Material>) -> Work {
@@ -176,10 +179,11 @@ fn vec_of(texts: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn a_kept_candidate_is_gone_on_with_after_a_lost_answer() {
     let (pebble, root) = (Pebble::start(), tempfile::tempdir().expect("a folder"));
-    let gateway = Gateway::before(&pebble, |seen| match seen {
+    let is_silent = AtomicBool::new(true);
+    let gateway = Gateway::before(&pebble, move |seen| match seen {
         seen if seen.is_at("finalize-order") => Act::Lose,
         // The first word after the lost answer is lost, too.
-        seen if seen.is_after_finalize && seen.is_at("my-order") && seen.before < 3 => {
+        seen if seen.is_after_finalize && seen.is_at("my-order") && is_silent.swap(false, Ordering::SeqCst) => {
             Act::Answer(Reply::new(502, "<html>"))
         }
         _ => Act::Forward,
@@ -188,21 +192,13 @@ async fn a_kept_candidate_is_gone_on_with_after_a_lost_answer() {
     let accounts = json!({ "accounts": [account("pebble", &gateway, &pebble).await] });
     let world = World::new(root.path(), &http_01(&pebble), &accounts, BTreeMap::new());
     let work = world.work(None);
-    let mut candidate = world.prepared(&work).await;
-    let mut outcomes = Vec::new();
-    for _ in 0..5 {
-        match world.applied(&work, &candidate).await {
-            Ok(value) => {
-                assert_eq!(value.text("private_key"), candidate.text("private_key"));
-                outcomes.push(Decision::Refused);
-                break;
-            }
-            Err(failure) => outcomes.push(failure.decision),
-        }
-        candidate = world.kept.all().pop().expect("the order is kept").0;
-    }
-    assert_eq!(outcomes.first(), Some(&Decision::Unknown), "{outcomes:?}");
-    assert_eq!((pebble.issued(), pebble.orders(), gateway.seen("finalize-order").len()), (1, 1, 1), "{outcomes:?}");
+    let candidate = world.prepared(&work).await;
+    let failure = world.applied(&work, &candidate).await.expect_err("nobody knows");
+    assert_eq!((failure.code, failure.decision), ("acme-finalize-unanswered", Decision::Unknown));
+    let kept = world.kept.all().pop().expect("the order is kept").0;
+    let value = world.applied(&work, &kept).await.expect("applied");
+    assert_eq!(value.text("private_key"), candidate.text("private_key"));
+    assert_eq!((pebble.issued(), pebble.orders(), gateway.seen("finalize-order").len()), (1, 1, 1));
     assert!(root.path().join("shop/current/fullchain.pem").exists());
 }
 
@@ -245,6 +241,51 @@ async fn records_are_updated_by_a_key_of_the_accounts_secret() {
     world.target.settings["acme"] = acme("another");
     let failure = world.applied(&work, &candidate).await.expect_err("no such key");
     assert_eq!(failure.decision, Decision::Misconfigured { key: "target.acme.rfc2136.key".to_owned() });
+}
+
+#[tokio::test]
+async fn an_authoritys_window_decides_when_to_renew_and_its_silence_changes_nothing() {
+    let (pebble, root) = (Pebble::start(), tempfile::tempdir().expect("a folder"));
+    let gateway = Gateway::before(&pebble, |seen| match seen {
+        seen if seen.is_at("dir") => Act::Edit(with_renewal_info),
+        seen if seen.is_at("ari") && seen.before == 0 => {
+            let (start, end) = (now() + Duration::from_hours(48), now() + Duration::from_hours(72));
+            let body = json!({ "suggestedWindow": { "start": start.to_rfc3339(), "end": end.to_rfc3339() } });
+            Act::Answer(Reply::new(200, body.to_string()).with("retry-after", "21600"))
+        }
+        seen if seen.is_at("ari") => Act::Answer(Reply::new(500, "oops")),
+        _ => Act::Forward,
+    })
+    .await;
+    let accounts = json!({ "accounts": [account("pebble", &gateway, &pebble).await] });
+    let world = World::new(root.path(), &http_01(&pebble), &accounts, BTreeMap::new());
+    let work = world.work(None);
+    let value = world.applied(&work, &world.prepared(&work).await).await.expect("applied");
+    let facts = Issued::from_material(&value).expect("whole").certificate.facts().clone();
+    let term = Term { not_before: facts.not_before, not_after: facts.not_after, obtained_at: now() };
+    let accounts = &world.target.admins[0];
+    let jitter = Jitter::new([0x80, 0]);
+    let due = world.acme.due(accounts, &value, term, None, jitter).await;
+    let hours = (due.at - now()).num_minutes() / 60;
+    assert!((59..=60).contains(&hours) && due.point == Some(due.at), "{due:?}");
+    let silent = world.acme.due(accounts, &value, term, due.point, Jitter::new([0, 0])).await;
+    assert_eq!((silent.at, silent.point), (due.at, due.point));
+}
+
+#[tokio::test]
+async fn an_authority_that_clamps_lifetimes_is_not_asked_again_at_once() {
+    let root = tempfile::tempdir().expect("a folder");
+    let pebble = Pebble::with(&Temper { lifetime: 600, ..Temper::default() });
+    let gateway = Gateway::before(&pebble, |_| Act::Forward).await;
+    let accounts = json!({ "accounts": [account("pebble", &gateway, &pebble).await] });
+    let world = World::new(root.path(), &http_01(&pebble), &accounts, BTreeMap::new());
+    let work = world.work(None);
+    let value = world.applied(&work, &world.prepared(&work).await).await.expect("applied");
+    let facts = Issued::from_material(&value).expect("whole").certificate.facts().clone();
+    assert!((facts.not_after - facts.not_before).num_seconds() <= 600, "{facts:?}");
+    let term = Term { not_before: facts.not_before, not_after: facts.not_after, obtained_at: now() };
+    let due = world.acme.due(&world.target.admins[0], &value, term, None, Jitter::new([0, 0])).await;
+    assert!((due.at - now()).num_seconds() > 180 && due.at < facts.not_after, "{due:?}");
 }
 
 #[tokio::test]

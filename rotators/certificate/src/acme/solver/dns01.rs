@@ -138,3 +138,38 @@ fn not_visible(server: SocketAddr, proof: &Proof, seen: &str) -> AcmeError {
         "see whether the zone is the one that is served, and how long its servers take",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    struct Told(UnboundedSender<String>);
+
+    #[async_trait]
+    impl Records for Told {
+        async fn add(&self, name: &str, _value: &str) -> Result<(), AcmeError> {
+            self.0.send(format!("add {name}")).map_err(|_| AcmeError::local("x", "x", "x"))
+        }
+
+        async fn remove(&self, name: &str, _value: &str) -> Result<(), AcmeError> {
+            self.0.send(format!("remove {name}")).map_err(|_| AcmeError::local("x", "x", "x"))
+        }
+    }
+
+    async fn next(told: &mut UnboundedReceiver<String>) -> String {
+        tokio::time::timeout(Duration::from_secs(10), told.recv()).await.expect("in time").expect("told")
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_at_a_deadline_is_taken_away_too() {
+        let (sender, mut told) = unbounded_channel();
+        let solver = Dns01::new(Told(sender), Visible::default());
+        let proof = Proof::of("a.example", "token", "token.text").expect("a proof");
+        let presented = solver.present(&[proof]).await.expect("presented");
+        assert_eq!(next(&mut told).await, "add _acme-challenge.a.example");
+        drop(presented);
+        assert_eq!(next(&mut told).await, "remove _acme-challenge.a.example");
+    }
+}

@@ -73,3 +73,19 @@ fn page(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_answered_but_the_proofs_that_are_shown() {
+        let shown = Shown::of(&[Proof::of("a.example", "token", "token.text").expect("a proof")]);
+        let status = |method: Method, path: &str| page(&method, path, &shown).status().as_u16();
+        assert_eq!(status(Method::GET, "/.well-known/acme-challenge/token"), 200);
+        for path in ["/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/tokens", "/token", "token"] {
+            assert_eq!(status(Method::GET, path), 404, "{path}");
+        }
+        assert_eq!(status(Method::POST, "/.well-known/acme-challenge/token"), 404);
+    }
+}

@@ -34,6 +34,13 @@ pub(super) trait Answerer: Send + Sync + 'static {
 pub(super) struct Shown(Mutex<HashMap<String, Proof>>);
 
 impl Shown {
+    #[cfg(test)]
+    pub(super) fn of(proofs: &[Proof]) -> Self {
+        let shown = Self::default();
+        shown.add(proofs);
+        shown
+    }
+
     /// The first proof of which something holds.
     pub(super) fn find(&self, wanted: impl Fn(&Proof) -> bool) -> Option<Proof> {
         let proofs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -80,3 +80,88 @@ fn showing(proof: &Proof) -> Option<Arc<ServerConfig>> {
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Some(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    /// Accepts whatever is presented: what is looked at here is whether anything is.
+    #[derive(Debug)]
+    struct Anybody;
+
+    impl ServerCertVerifier for Anybody {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            default_provider().signature_verification_algorithms.supported_schemes()
+        }
+    }
+
+    async fn presented(name: &'static str, protocol: &[u8]) -> Option<Vec<u8>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answering = tokio::spawn(async move {
+            let shown = Shown::of(&[Proof::of("a.example", "token", "token.text").expect("a proof")]);
+            Handshakes.answer(listener.accept().await.expect("a connection").0, &shown).await;
+        });
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let name = ServerName::try_from(name).expect("a name");
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        answering.await.expect("answered");
+        let stream = stream.ok()?;
+        Some(stream.get_ref().1.peer_certificates()?.first()?.to_vec())
+    }
+
+    #[tokio::test]
+    async fn only_who_speaks_the_protocol_and_asks_for_the_name_is_answered() {
+        let certificate = presented("a.example", PROTOCOL).await.expect("a certificate");
+        let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).expect("a certificate");
+        let extensions = certificate.extensions();
+        let id = extensions.iter().find(|extension| extension.oid.to_id_string() == "1.3.6.1.5.5.7.1.31");
+        let id = id.expect("the acmeIdentifier of RFC 8737");
+        let digest = ring::digest::digest(&ring::digest::SHA256, b"token.text");
+        assert!(id.critical && id.value == [&[4, 32][..], digest.as_ref()].concat());
+        assert_eq!(presented("b.example", PROTOCOL).await, None);
+        assert_eq!(presented("a.example", b"http/1.1").await, None);
+    }
+}

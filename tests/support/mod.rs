@@ -1,13 +1,7 @@
 //! What the integration tests stand on: servers, the daemon as a process, faults, waiting.
 #![allow(dead_code, reason = "the harness offers more than the tests of one day use")]
 
-/// Pebble, as the tests of the certificate crate start it.
-pub(crate) mod acme {
-    #[path = "../../../rotators/certificate/tests/acme/rig.rs"]
-    pub(crate) mod rig;
-    #[path = "../../../rotators/certificate/tests/acme/wait.rs"]
-    pub(crate) mod wait;
-}
+pub(crate) mod acme;
 pub(crate) mod daemon;
 pub(crate) mod hooks;
 pub(crate) mod http;

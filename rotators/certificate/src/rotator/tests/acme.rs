@@ -70,7 +70,7 @@ impl Obtain for StandIn {
 
 async fn world(stand_in: &Arc<StandIn>) -> World {
     let mut world = World::bare(Some(Arc::clone(stand_in) as Arc<_>));
-    world.add(super::service::Manner::WhenTold).await;
+    world.add(super::listener::Manner::WhenTold).await;
     world.target.settings["acme"] = json!({ "challenge": "http-01" });
     world.target.admins = vec![Material::new(json!({ "accounts": [] }).as_object().expect("a table").clone())];
     world

@@ -6,7 +6,7 @@ use keywheel_contract::{Decision, Material, Refusal, Seen, Verdict, Work};
 
 use super::{
     hooks::Act,
-    service::Manner,
+    listener::Manner,
     world::{World, serial},
 };
 

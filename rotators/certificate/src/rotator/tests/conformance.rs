@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     hooks::{Act, TestHooks},
-    service::{Manner, Service},
+    listener::{Manner, Listener},
     world::authority,
 };
 use crate::{
@@ -33,7 +33,7 @@ struct CertificateRig {
     hooks: Arc<TestHooks>,
     authority: Authority,
     rotator: CertificateRotator,
-    services: Mutex<BTreeMap<String, Service>>,
+    services: Mutex<BTreeMap<String, Listener>>,
 }
 
 /// The kit rotates now, and so must the first version be valid now.
@@ -66,7 +66,7 @@ impl CertificateRig {
         self.authority.issue(&request, &key, &SystemRandom, now()).expect("issued").to_material(Some(&key))
     }
 
-    fn service(&self, stage: &Stage) -> Service {
+    fn service(&self, stage: &Stage) -> Listener {
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         services[stage.target.settings["install"].as_str().expect("a place")].clone()
     }
@@ -92,7 +92,7 @@ impl Rig for CertificateRig {
         let number = self.services.lock().unwrap_or_else(PoisonError::into_inner).len();
         let (place, current) = (format!("web/shop-{number}"), self.issue());
         let files = self.root.path().join(format!("shop-{number}"));
-        let service = Service::start(files.join("current"), Manner::Always).await;
+        let service = Listener::start(files.join("current"), Manner::Always).await;
         let target = json!({
             "install": place, "check": "check", "reload": "reload",
             "probes": [{ "address": service.address().to_string(), "server_name": "shop.test" }],

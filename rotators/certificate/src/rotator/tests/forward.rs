@@ -6,7 +6,7 @@ use keywheel_contract::{Decision, Refusal, Rotator, Seen, Settled, Verdict};
 
 use super::{
     hooks::Act,
-    service::Manner,
+    listener::Manner,
     world::{World, serial},
 };
 

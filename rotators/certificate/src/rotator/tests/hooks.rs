@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::service::Service;
+use super::listener::Listener;
 use crate::host::{HookError, Hooks};
 
 /// What the next run of a hook does.
@@ -24,7 +24,7 @@ pub(super) enum Act {
 
 #[derive(Default)]
 pub(super) struct TestHooks {
-    services: Mutex<Vec<Service>>,
+    services: Mutex<Vec<Listener>>,
     acts: Mutex<VecDeque<(&'static str, Act)>>,
     ran: Mutex<Vec<String>>,
     hung: Mutex<u64>,
@@ -36,7 +36,7 @@ fn open<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl TestHooks {
-    pub(super) fn add(&self, service: &Service) {
+    pub(super) fn add(&self, service: &Listener) {
         open(&self.services).push(service.clone());
     }
 
@@ -61,7 +61,7 @@ impl TestHooks {
     }
 
     fn reload(&self) {
-        open(&self.services).iter().for_each(Service::reload);
+        open(&self.services).iter().for_each(Listener::reload);
     }
 
     fn fail(&self, name: &str) -> HookError {

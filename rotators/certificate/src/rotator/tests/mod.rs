@@ -5,6 +5,6 @@ mod back;
 mod conformance;
 mod forward;
 mod hooks;
-mod service;
+mod listener;
 mod settings;
 mod world;

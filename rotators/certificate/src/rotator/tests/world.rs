@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     hooks::TestHooks,
-    service::{Manner, Service},
+    listener::{Manner, Listener},
 };
 use crate::{
     host::{InstallRoot, InstallRules},
@@ -47,7 +47,7 @@ impl Checkpoint for Kept {
 pub(super) struct World {
     pub(super) root: TempDir,
     pub(super) hooks: Arc<TestHooks>,
-    pub(super) services: Vec<Service>,
+    pub(super) services: Vec<Listener>,
     pub(super) target: Target,
     pub(super) settings: Value,
     pub(super) rotator: CertificateRotator,
@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(super) async fn add(&mut self, manner: Manner) {
-        let service = Service::start(self.path("current"), manner).await;
+        let service = Listener::start(self.path("current"), manner).await;
         self.hooks.add(&service);
         let probes = self.target.settings["probes"].as_array_mut().expect("a list");
         probes.push(json!({ "address": service.address().to_string(), "server_name": "shop.test" }));

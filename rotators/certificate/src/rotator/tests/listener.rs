@@ -31,7 +31,7 @@ pub(super) enum Manner {
 }
 
 #[derive(Clone)]
-pub(super) struct Service(Arc<Inner>);
+pub(super) struct Listener(Arc<Inner>);
 
 struct Inner {
     address: SocketAddr,
@@ -62,7 +62,7 @@ fn stranger() -> Arc<ServerConfig> {
     config(vec![made.cert.der().clone()], key).expect("fits")
 }
 
-impl Service {
+impl Listener {
     pub(super) async fn start(current: PathBuf, manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let service = Self(Arc::new(Inner {

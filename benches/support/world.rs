@@ -1,7 +1,7 @@
 //! An engine over a SQLite store (`synchronous=FULL`) in a temporary folder, with the rotator for PostgreSQL.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -14,6 +14,10 @@ use keywheel::{
     keyring::{Keyring, MasterKeys, next_generation},
     model::{Actor, EventId, Material, Minter, Occurrence, OccurrenceId, OccurrenceOrigin, SecretId, Target, TenantId},
     store::{NewEvent, SqliteOptions, Store, StoreError, agenda, event, occurrence, tenant},
+};
+use keywheel_certificate::{
+    host::{HookError, Hooks, InstallRoot, InstallRules},
+    rotator::{CertificateRotator, Host},
 };
 use keywheel_contract::kit::SystemRandom;
 use keywheel_database::PostgresRotator;
@@ -185,13 +189,40 @@ fn requested(engine: &Engine, occurrence: &Occurrence) -> NewEvent {
     }
 }
 
-/// An engine that knows the rotator for PostgreSQL.
+/// Certificates are installed below the engine's own folder; nothing is run.
+fn host(options: &Options) -> Host {
+    let root = InstallRoot::new("bench", options.data_dir.join("installed"), InstallRules::default());
+    // Where a bench installs nothing the folder is never looked at.
+    let _ = std::fs::create_dir_all(options.data_dir.join("installed"));
+    Host { roots: BTreeMap::from([("bench".to_owned(), root)]), hooks: Arc::new(NoHooks), acme: None }
+}
+
+struct NoHooks;
+
+#[async_trait::async_trait]
+impl Hooks for NoHooks {
+    fn knows(&self, _name: &str) -> bool {
+        false
+    }
+
+    fn limit(&self, _name: &str) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn run(&self, name: &str) -> Result<(), HookError> {
+        Err(HookError::Unknown { name: name.to_owned() })
+    }
+}
+
+/// An engine that knows the rotators for PostgreSQL and for certificates.
 pub(crate) fn engine_over(store: Store, tenant: TenantId, options: Options) -> Arc<Engine> {
     Engine::new(Parts {
         store,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        rotators: Rotators::default().with(Arc::new(PostgresRotator::new())),
+        rotators: Rotators::default()
+            .with(Arc::new(PostgresRotator::new()))
+            .with(Arc::new(CertificateRotator::new(host(&options)))),
         options,
         tenant,
     })

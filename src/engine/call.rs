@@ -80,6 +80,11 @@ impl Call {
             .await
     }
 
+    pub(super) async fn due_at(&self, credential: Material) -> Result<Option<DateTime<Utc>>, Failure> {
+        self.run(|cx, call| async move { call.rotator.due_at(&cx.cx(), &call.target, &call.work, &credential).await })
+            .await
+    }
+
     pub(super) async fn settle(&self) -> Result<Settled, Failure> {
         self.run(|cx, call| async move { call.rotator.settle(&cx.cx(), &call.target, &call.work).await }).await
     }

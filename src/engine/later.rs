@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_contract::{Decision, Failure, RotationId, Seen, Work, verdict_of};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     model::{Actor, EventId, Occurrence, OccurrenceId, OccurrenceOrigin, Secret, Stage, Version, VersionId},
-    store::{NewEvent, StoreError, agenda, event, occurrence, proof, rotation, secret, version},
+    store::{NewEvent, StoreError, Tx, Written, agenda, event, occurrence, proof, rotation, schedule, secret, version},
 };
 
 /// How long a retirement that a person must make possible waits for its next try.
@@ -140,6 +140,7 @@ impl Runner {
             Ok(observations) => verdict_of(&observations),
             Err(failure) => Seen::Unreachable { because: failure.sentence },
         };
+        let wanted = self.wanted_at(subject, &call, current).await?;
         let is_silent = matches!(seen, Seen::Unreachable { .. });
         secret.probe_at = match (is_silent, changed_hands) {
             (true, true) => Some(self.engine.now() + self.engine.second_look()),
@@ -161,7 +162,8 @@ impl Runner {
             .write(move |tx| {
                 Box::pin(async move {
                     agenda::hold(tx, &claim.subject, claim.fence).await?;
-                    let written = vec![secret::update(tx, engine.keyring(), &mut secret).await?];
+                    let mut written = vec![secret::update(tx, engine.keyring(), &mut secret).await?];
+                    written.extend(engine.pull_plan(tx, &secret, wanted).await?);
                     let Some(event) = event else {
                         event::note_without_event(tx, &written).await?;
                         if !is_silent {
@@ -182,6 +184,23 @@ impl Runner {
             })
             .await?;
         Ok(Then::LookAgain)
+    }
+
+    /// When the issuer wants the value replaced, where that is asked for by a schedule at all.
+    async fn wanted_at(
+        &self,
+        subject: &Subject,
+        call: &Call,
+        current: &Version,
+    ) -> Result<Option<DateTime<Utc>>, RunError> {
+        if subject.schedule.as_ref().is_none_or(|schedule| schedule.paused_at.is_some()) {
+            return Ok(None);
+        }
+        let asked = call.due_at(self.engine.open(current)?).await;
+        Ok(asked.unwrap_or_else(|failure| {
+            tracing::debug!(secret = %subject.secret.name, code = failure.code, "no renewal information: {failure}");
+            None
+        }))
     }
 
     /// Whether the newest rotation was taken over, and only just ended: then a refusal is most likely the late act of
@@ -281,6 +300,22 @@ fn retired_again(failure: &Failure) -> TimeDelta {
 }
 
 impl Engine {
+    /// Pulls a plan forward to an earlier moment; never back.
+    async fn pull_plan(
+        &self,
+        tx: &mut Tx,
+        secret: &Secret,
+        wanted: Option<DateTime<Utc>>,
+    ) -> Result<Option<Written>, StoreError> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        let found = schedule::find(tx, self.keyring(), &secret.tenant, &secret.id).await?;
+        let Some(mut row) = found.filter(|row| row.next_due_at.is_none_or(|planned| wanted < planned)) else {
+            return Ok(None);
+        };
+        row.next_due_at = Some(wanted);
+        schedule::put(tx, self.keyring(), &mut row).await.map(Some)
+    }
+
     /// How soon the value is probed again after a rotation that changed hands: later than its earlier holder can act,
     /// whose claim must have ended, and with it the last call that was begun under it.
     pub(super) fn second_look(&self) -> TimeDelta {
@@ -290,7 +325,7 @@ impl Engine {
 
     /// When the current value is probed next. Spread over the upper half, so that what was adopted together is not
     /// probed together for ever.
-    fn next_probe(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+    fn next_probe(&self) -> Option<DateTime<Utc>> {
         let every = self.options.probe_every?;
         let part = every.mul_f64(0.5 + f64::from(self.draw()) / f64::from(u32::MAX) / 2.0);
         Some(self.now() + TimeDelta::from_std(part).unwrap_or(TimeDelta::days(1)))

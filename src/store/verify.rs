@@ -222,6 +222,11 @@ impl Walk<'_> {
              AS noted",
             "FROM document WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
         );
+        self.more_rows().await?;
+        self.reads().await
+    }
+
+    async fn more_rows(&mut self) -> Result<(), StoreError> {
         table!(
             self,
             CertificateRow,
@@ -238,7 +243,7 @@ impl Walk<'_> {
              (SELECT noted.mac FROM row_mac AS noted WHERE noted.kind = 'token' AND noted.row_id = token.id) AS noted",
             "FROM token WHERE id > $1 AND $2 >= CAST(0 AS BIGINT) ORDER BY id LIMIT $3 OFFSET $4"
         );
-        self.reads().await
+        Ok(())
     }
 
     async fn reads(&mut self) -> Result<(), StoreError> {

@@ -15,10 +15,8 @@ async fn authority(world: &World, name: &str) -> Result<Value> {
 }
 
 async fn renewed_after(world: &World, first: &str) -> Result<String> {
-    eventually(PATIENCE, "the leaf is renewed", async || {
-        world.current().await.ok().filter(|current| current != first)
-    })
-    .await
+    eventually(PATIENCE, "the leaf is renewed", async || world.current().await.ok().filter(|current| current != first))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

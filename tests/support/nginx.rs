@@ -115,7 +115,15 @@ fn program() -> String {
 /// What an independent client sees at a port: the PEM of the leaf that is presented to it, verified by `ca`.
 pub(crate) fn presented(port: u16, name: &str, ca: &Path) -> Result<String> {
     let output = Command::new("openssl")
-        .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", name, "-verify_return_error"])
+        .args([
+            "s_client",
+            "-connect",
+            &format!("127.0.0.1:{port}"),
+            "-servername",
+            name,
+            "-partial_chain",
+            "-verify_return_error",
+        ])
         .args(["-verify_hostname", name, "-CAfile", &ca.display().to_string()])
         .stdin(std::process::Stdio::null())
         .output()

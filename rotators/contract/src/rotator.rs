@@ -38,6 +38,18 @@ pub trait Rotator: Send + Sync {
         None
     }
 
+    /// When a value should be replaced by the word of who issued it, such as the window that a public authority names;
+    /// none where nobody says. Asked from time to time, and harmless to miss.
+    async fn due_at(
+        &self,
+        _cx: &Cx<'_>,
+        _target: &Target,
+        _work: &Work,
+        _credential: &Material,
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        Ok(None)
+    }
+
     /// Looks, without any effect outside: reachable, permitted, what exactly would change, what stands in the way,
     /// and the negative control (a random credential over the same path must be refused).
     async fn preflight(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Preflight, Failure>;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::pki::x509::KeyKind;
 use axum::http::Method;
-use keywheel_certificate::x509::KeyKind;
 
 use crate::{
     cli::{CliError, Cx, Exit, Format, input, output, secret::about::About, table::Table},

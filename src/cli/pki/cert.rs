@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::pki::x509::{KeyKind, Profile};
 use axum::http::Method;
-use keywheel_certificate::x509::{KeyKind, Profile};
 use serde_json::{Map, Value, json};
 
 use super::{ca, export, inspect};

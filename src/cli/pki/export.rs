@@ -2,8 +2,8 @@
 
 use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
+use crate::pki::x509::{Issued, PrivateKey, bundle};
 use axum::http::Method;
-use keywheel_certificate::x509::{Issued, PrivateKey, bundle};
 
 use crate::{
     cli::{CliError, Cx, Exit, Format, input, output},

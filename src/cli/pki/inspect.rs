@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keywheel_certificate::{
+use crate::pki::{
     probe::{ProbeAddress, StartTls, handshake},
     x509::{Certificate, Facts, bundle},
 };

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use keywheel_contract::{Cx, Failure, Material};
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use super::limits::Planned;
 use super::mirror::Mirror;
 use super::order::{OrderRequest, Progress};
 use super::preference::{Obtained, Preference, obtain_from};
+use super::renewal::{Jitter, Term};
 use super::renewal_info::CertificateId;
 use super::revoke::{Reason, revoke};
 use super::settings::{AcmeSettings, Means};
@@ -116,6 +118,21 @@ impl Obtain for Acme {
         let ordered = Ordered { names: wish.names, profile: wish.profile, key: &key };
         let value = anchored(chain, &ordered, ca_pem, cx.now)?.to_material(Some(&key));
         Ok(with_directory(&value, &directory))
+    }
+
+    async fn due_at(&self, cx: &Cx<'_>, accounts: &Material, value: &Material) -> Option<DateTime<Utc>> {
+        let facts = Certificate::from_pem(value.text("certificate")?).ok()?;
+        let facts = facts.facts();
+        // Of the serial, so that the point within a window stays the same from one look to the next.
+        let digest = ring::digest::digest(&ring::digest::SHA256, facts.serial.as_bytes());
+        let jitter = Jitter::new([digest.as_ref()[0], digest.as_ref()[1]]);
+        let term = Term {
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            obtained_at: facts.not_before.min(cx.now),
+        };
+        let due = self.due(accounts, value, term, None, jitter).await;
+        due.point.map(|_| due.at)
     }
 
     async fn revoke(&self, cx: &Cx<'_>, accounts: &Material, _acme: &Value, old: &Material) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use keywheel_contract::{Cx, Failure, Material};
 use serde_json::Value;
 
@@ -44,6 +45,11 @@ pub trait Obtain: Send + Sync {
     /// complete value is kept by the caller. After a lost answer to finalize it fails with
     /// [`Decision::Unknown`](keywheel_contract::Decision::Unknown), and a repeat asks the same order.
     async fn obtain(&self, cx: &Cx<'_>, wish: &Wish<'_>, candidate: &Material) -> Result<Material, Failure>;
+
+    /// When the authority that issued a value wants it renewed (RFC 9773); none where it does not say.
+    async fn due_at(&self, _cx: &Cx<'_>, _accounts: &Material, _value: &Material) -> Option<DateTime<Utc>> {
+        None
+    }
 
     /// Revokes a certificate that came from one of the accounts' authorities. Harmless if it is revoked already, or
     /// has expired.

@@ -14,7 +14,7 @@ use super::{
     Host,
     apply::Change,
     held::{Held, Shown},
-    job::{Job, Until},
+    job::{Job, Until, admin},
     preflight, probe,
     reloads::Reloads,
     settings::TargetSettings,
@@ -107,6 +107,18 @@ impl Rotator for CertificateRotator {
         let hooks = limit(&target.check) + 2 * limit(&target.reload);
         let order = self.host.acme.as_ref().filter(|_| target.acme.is_some()).map_or(Duration::ZERO, |a| a.patience());
         Some((OWN_WORK + hooks + order).max(Duration::from_mins(1)))
+    }
+
+    async fn due_at(
+        &self,
+        cx: &Cx<'_>,
+        target: &Target,
+        _work: &Work,
+        credential: &Material,
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        let settings = TargetSettings::read(&target.settings)?;
+        let (Some(acme), true) = (&self.host.acme, settings.acme.is_some()) else { return Ok(None) };
+        Ok(acme.due_at(cx, admin(target)?, credential).await)
     }
 
     async fn preflight(&self, cx: &Cx<'_>, target: &Target, work: &Work) -> Result<Preflight, Failure> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use keywheel_certificate::acme::{Account, AcmeError, Binding, Directory, Registration, StoredAccount};
+use crate::pki::acme::{Account, AcmeError, Binding, Directory, Registration, StoredAccount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keywheel_certificate::x509::{Authority, AuthorityRequest, KeyKind, NameConstraint};
+use crate::pki::x509::{Authority, AuthorityRequest, KeyKind, NameConstraint};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -49,7 +49,7 @@ pub struct CreateAuthority {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub key: Option<KeyKind>,
-    /// How long it lives, such as `10y`: ten years for a root, five for an intermediate where it is not given.
+    /// How long it lives, such as `3650d`: ten years for a root, five for an intermediate where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<String>,
     /// The authority that signs it; a root if there is none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keywheel_certificate::x509::{KeyKind, Profile};
+use crate::pki::x509::{KeyKind, Profile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;

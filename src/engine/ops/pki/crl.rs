@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::pki::x509::{Reason, Revoked};
 use chrono::{DateTime, TimeDelta, Utc};
-use keywheel_certificate::x509::{Reason, Revoked};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keywheel_certificate::x509::{CsrRules, Issued, KeyKind, LeafRequest, OnClamp, PrivateKey, Profile, SubjectName};
+use crate::pki::x509::{CsrRules, Issued, KeyKind, LeafRequest, OnClamp, PrivateKey, Profile, SubjectName};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use keywheel_certificate::x509::{
+use crate::pki::x509::{
     Authority, AuthorityError, CertificateError, CrlError, CsrError, IssueError, KeyError, NameError, StoredError,
 };
 

@@ -1,6 +1,6 @@
 //! What is recorded of each certificate: its serial under the key that signed it, its names, its life.
 
-use keywheel_certificate::x509::{Certificate as Parsed, Facts};
+use crate::pki::x509::{Certificate as Parsed, Facts};
 use keywheel_contract::Material;
 
 use crate::{

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::pki::x509::{Authority, KeyKind};
 use chrono::{DateTime, TimeDelta, Utc};
-use keywheel_certificate::x509::{Authority, KeyKind};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     hooks::{Act, TestHooks},
-    listener::{Manner, Listener},
+    listener::{Listener, Manner},
     world::authority,
 };
 use crate::{

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     hooks::TestHooks,
-    listener::{Manner, Listener},
+    listener::{Listener, Manner},
 };
 use crate::{
     host::{InstallRoot, InstallRules},

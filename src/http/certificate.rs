@@ -4,8 +4,9 @@
 //! What is shown stays until something better is there: a version that cannot be used, a deleted secret, a store that
 //! does not answer take nothing away.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::tls::{Shown, certified};
@@ -43,7 +44,10 @@ impl Keeper {
     /// Looks until told to stop.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
-            self.look().await;
+            // A defect must not end the looks: nobody would see that certificates are no longer renewed.
+            if AssertUnwindSafe(self.look()).catch_unwind().await.is_err() {
+                self.tell_trouble("a look at its secret ended by a defect".to_owned(), "report this".to_owned());
+            }
             tokio::select! {
                 () = self.engine.clock.sleep(LOOK_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,

@@ -1,12 +1,6 @@
 //! A revoked token opens nothing from the next request on, in this process and in others.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use keywheel::engine::ops::{access::tokens, secret_read};
@@ -95,44 +89,57 @@ async fn the_last_use_is_told_to_the_minute() -> Result<()> {
     Ok(())
 }
 
-/// SECURITY 15: no request that succeeds was recorded after the revocation.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_read_succeeds_after_a_revocation_under_fifty_requests_in_flight() -> Result<()> {
-    let surface = Arc::new(Surface::new().await);
-    surface.put("a").await?;
-    let mut reads = 0;
-    for _ in 0..5 {
-        let token = surface.token(&["a"], "1d").await?;
-        let (is_over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let mut readers = tokio::task::JoinSet::new();
-        for _ in 0..50 {
-            let (surface, text) = (Arc::clone(&surface), token.text.clone());
-            let (is_over, served) = (Arc::clone(&is_over), Arc::clone(&served));
-            readers.spawn(async move {
-                loop {
-                    let was_over = is_over.load(Ordering::SeqCst);
-                    let answer = surface.far("GET", PATH, Some(&text)).await.expect("an answer");
-                    assert!(answer.status != 200 || !was_over, "a read succeeded after the revocation");
-                    if answer.status != 200 {
-                        assert_eq!(answer.code(), "token-revoked");
-                        return;
+mod proofs {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicU64, Ordering},
+        },
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::support::proof::Proof;
+
+    /// SECURITY 15: no request that succeeds was recorded after the revocation.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_read_succeeds_after_a_revocation_under_fifty_requests_in_flight() -> Result<()> {
+        let proof = Proof::begin("S15", "reads by fifty readers until five revocations");
+        let surface = Arc::new(Surface::new().await);
+        surface.put("a").await?;
+        let mut reads = 0;
+        for _ in 0..5 {
+            let token = surface.token(&["a"], "1d").await?;
+            let (is_over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+            let mut readers = tokio::task::JoinSet::new();
+            for _ in 0..50 {
+                let (surface, text) = (Arc::clone(&surface), token.text.clone());
+                let (is_over, served) = (Arc::clone(&is_over), Arc::clone(&served));
+                readers.spawn(async move {
+                    loop {
+                        let was_over = is_over.load(Ordering::SeqCst);
+                        let answer = surface.far("GET", PATH, Some(&text)).await.expect("an answer");
+                        assert!(answer.status != 200 || !was_over, "a read succeeded after the revocation");
+                        if answer.status != 200 {
+                            assert_eq!(answer.code(), "token-revoked");
+                            return;
+                        }
+                        served.fetch_add(1, Ordering::SeqCst);
                     }
-                    served.fetch_add(1, Ordering::SeqCst);
-                }
-            });
+                });
+            }
+            let started = Instant::now();
+            while served.load(Ordering::SeqCst) < 100 {
+                ensure!(started.elapsed() < Duration::from_mins(1), "nobody reads");
+                tokio::task::yield_now().await;
+            }
+            surface.own("DELETE", &format!("/api/v1/tokens/{}", token.id), None).await?;
+            is_over.store(true, Ordering::SeqCst);
+            while let Some(ended) = readers.join_next().await {
+                ended?;
+            }
+            reads += served.load(Ordering::SeqCst);
         }
-        let started = Instant::now();
-        while served.load(Ordering::SeqCst) < 100 {
-            ensure!(started.elapsed() < Duration::from_mins(1), "nobody reads");
-            tokio::task::yield_now().await;
-        }
-        surface.own("DELETE", &format!("/api/v1/tokens/{}", token.id), None).await?;
-        is_over.store(true, Ordering::SeqCst);
-        while let Some(ended) = readers.join_next().await {
-            ended?;
-        }
-        reads += served.load(Ordering::SeqCst);
+        proof.end(reads, 500)
     }
-    ensure!(reads >= 500, "{reads}");
-    Ok(())
 }

@@ -57,7 +57,9 @@ impl Surface {
         let options = Options { probe_every: None, ..Options::default() };
         let world =
             World::with(options, shared, FakeTarget::new(), |fake| Arc::new(FakeRotator { target: fake })).await;
-        let state = ApiState::new(Arc::clone(&world.engine), Readiness::default(), Arc::new(String::new));
+        let readiness = Readiness::default();
+        readiness.set(true);
+        let state = ApiState::new(Arc::clone(&world.engine), readiness, Arc::new(String::new));
         let access = Arc::new(Access::new(0, None, &[7; 32]));
         Self { network: http::network(&state, access), world, clock }
     }

@@ -79,62 +79,6 @@ async fn what_is_no_handshake_ends_the_connection_and_nothing_else() -> Result<(
     reads_within(&served, &token, PATIENCE).await.map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_stall_hold_up_nobody_and_end() -> Result<()> {
-    let (served, token) = served().await?;
-    let mut stalled = Vec::new();
-    for place in 0..200 {
-        let mut stream = TcpStream::connect(served.address).await?;
-        if place % 2 == 0 {
-            stream.write_all(&HALF_A_HELLO).await?;
-        }
-        stalled.push(stream);
-    }
-    let began = Instant::now();
-    let mut slowest = Duration::ZERO;
-    for _ in 0..20 {
-        slowest = slowest.max(reads_within(&served, &token, Duration::from_secs(5)).await?);
-    }
-    ensure!(began.elapsed() < HANDSHAKE, "the stalled ones stood all the time: {slowest:?}");
-    for stream in &mut stalled {
-        tokio::time::timeout(HANDSHAKE + SLACK, rest(stream)).await.context("a stalled handshake ends")?;
-    }
-    ensure!(began.elapsed() + Duration::from_secs(2) >= HANDSHAKE, "they were cut off early: {:?}", began.elapsed());
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_connection_that_asks_nothing_or_half_a_request_is_closed() -> Result<()> {
-    let (served, _) = served().await?;
-    for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n"] {
-        let mut stream = served.connect().await?;
-        stream.write_all(head.as_bytes()).await?;
-        let mut bytes = Vec::new();
-        let ended = tokio::time::timeout(HANDSHAKE + SLACK, stream.read_to_end(&mut bytes)).await;
-        ensure!(ended.is_ok(), "`{head}` is still open");
-    }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_fills_the_listener_keeps_nobody_from_the_socket() -> Result<()> {
-    let (served, token) = served().await?;
-    let mut held = Vec::new();
-    for _ in 0..600 {
-        held.push(TcpStream::connect(served.address).await?);
-    }
-    let started = Instant::now();
-    ensure!(served.daemon.get("/healthz").await?.status == 200);
-    served.daemon.cli_ok(&["token", "list"], None).await?;
-    ensure!(started.elapsed() < HANDSHAKE, "{:?}", started.elapsed());
-    drop(held);
-    eventually(PATIENCE, "there is room again", async || {
-        reads_within(&served, &token, Duration::from_secs(5)).await.ok()
-    })
-    .await
-    .map(drop)
-}
-
 #[tokio::test]
 async fn heads_and_bodies_have_bounds() -> Result<()> {
     let (served, token) = served().await?;
@@ -156,4 +100,71 @@ async fn open_connections_do_not_hold_up_the_end() -> Result<()> {
     ensure!(status.code() == Some(0), "{status}");
     ensure!(TcpStream::connect(served.address).await.is_err());
     Ok(())
+}
+
+mod proofs {
+    use super::*;
+    use crate::support::proof::Proof;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn handshakes_that_stall_hold_up_nobody_and_end() -> Result<()> {
+        let proof = Proof::begin("https", "handshakes that stalled beside requests");
+        let (served, token) = served().await?;
+        let mut stalled = Vec::new();
+        for place in 0..200 {
+            let mut stream = TcpStream::connect(served.address).await?;
+            if place % 2 == 0 {
+                stream.write_all(&HALF_A_HELLO).await?;
+            }
+            stalled.push(stream);
+        }
+        let began = Instant::now();
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            slowest = slowest.max(reads_within(&served, &token, Duration::from_secs(5)).await?);
+        }
+        ensure!(began.elapsed() < HANDSHAKE, "the stalled ones stood all the time: {slowest:?}");
+        for stream in &mut stalled {
+            tokio::time::timeout(HANDSHAKE + SLACK, rest(stream)).await.context("a stalled handshake ends")?;
+        }
+        ensure!(
+            began.elapsed() + Duration::from_secs(2) >= HANDSHAKE,
+            "they were cut off early: {:?}",
+            began.elapsed()
+        );
+        proof.figure(&format!("the slowest request beside them: {slowest:?}"))?;
+        proof.end(stalled.len() as u64, 200)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_nothing_or_half_a_request_is_closed() -> Result<()> {
+        let (served, _) = served().await?;
+        for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n"] {
+            let mut stream = served.connect().await?;
+            stream.write_all(head.as_bytes()).await?;
+            let mut bytes = Vec::new();
+            let ended = tokio::time::timeout(HANDSHAKE + SLACK, stream.read_to_end(&mut bytes)).await;
+            ensure!(ended.is_ok(), "`{head}` is still open");
+        }
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_fills_the_listener_keeps_nobody_from_the_socket() -> Result<()> {
+        let (served, token) = served().await?;
+        let mut held = Vec::new();
+        for _ in 0..600 {
+            held.push(TcpStream::connect(served.address).await?);
+        }
+        let started = Instant::now();
+        ensure!(served.daemon.get("/healthz").await?.status == 200);
+        served.daemon.cli_ok(&["token", "list"], None).await?;
+        ensure!(started.elapsed() < HANDSHAKE, "{:?}", started.elapsed());
+        drop(held);
+        eventually(PATIENCE, "there is room again", async || {
+            reads_within(&served, &token, Duration::from_secs(5)).await.ok()
+        })
+        .await
+        .map(drop)
+    }
 }

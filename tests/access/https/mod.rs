@@ -2,6 +2,7 @@
 
 mod fetched;
 mod limits;
+mod secrecy;
 mod swapped;
 mod waits;
 mod world;

@@ -65,27 +65,32 @@ fn readers(
     Ok(readers)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_request_fails_while_the_certificate_changes_under_eight_readers() -> Result<()> {
-    let served = Served::start().await?;
-    served.daemon.put_secret("billing/db", json!({ "password": "s3cret" })).await?;
-    let token = served.token(&["billing/*"]).await?;
-    let (is_over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut readers = readers(&served, &token, &is_over, &reads)?;
-    let mut kept = served.connect().await?;
-    for serial in 2..2 + SWAPS {
-        let before = reads.load(Ordering::SeqCst);
-        served.show(serial).await?;
-        let line = ask_again(&mut kept, &token).await?;
-        ensure!(line == "HTTP/1.1 200 OK" && serial_of(&kept)? == 1, "{line}");
-        ensure!(reads.load(Ordering::SeqCst) > before, "the readers stand still");
+mod proofs {
+    use super::*;
+    use crate::support::proof::Proof;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_request_fails_while_the_certificate_changes_under_eight_readers() -> Result<()> {
+        let proof = Proof::begin("https", "requests of eight readers while the certificate changed six times");
+        let served = Served::start().await?;
+        served.daemon.put_secret("billing/db", json!({ "password": "s3cret" })).await?;
+        let token = served.token(&["billing/*"]).await?;
+        let (is_over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut readers = readers(&served, &token, &is_over, &reads)?;
+        let mut kept = served.connect().await?;
+        for serial in 2..2 + SWAPS {
+            let before = reads.load(Ordering::SeqCst);
+            served.show(serial).await?;
+            let line = ask_again(&mut kept, &token).await?;
+            ensure!(line == "HTTP/1.1 200 OK" && serial_of(&kept)? == 1, "{line}");
+            ensure!(reads.load(Ordering::SeqCst) > before, "the readers stand still");
+        }
+        is_over.store(true, Ordering::SeqCst);
+        while let Some(ended) = readers.join_next().await {
+            ended??;
+        }
+        let status = served.daemon.status().await?;
+        ensure!(status["https"]["state"] == "serves" && status["https"]["version"] == 1 + SWAPS, "{status}");
+        proof.end(reads.load(Ordering::SeqCst), 100)
     }
-    is_over.store(true, Ordering::SeqCst);
-    while let Some(ended) = readers.join_next().await {
-        ended??;
-    }
-    ensure!(reads.load(Ordering::SeqCst) >= 100, "{reads:?}");
-    let status = served.daemon.status().await?;
-    ensure!(status["https"]["state"] == "serves" && status["https"]["version"] == 1 + SWAPS, "{status}");
-    Ok(())
 }

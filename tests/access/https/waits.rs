@@ -37,34 +37,6 @@ async fn a_daemon_without_a_certificate_runs_says_so_and_serves_when_there_is_on
 }
 
 #[tokio::test]
-async fn what_cannot_be_shown_takes_nothing_away() -> Result<()> {
-    let served = Served::start().await?;
-    let other = served.authority.issue(3)?;
-    for fields in
-        [json!({ "value": "canary" }), json!({ "private_key": "canary", "certificate": other["certificate"] }), {
-            let mut mixed = served.authority.issue(4)?;
-            mixed["private_key"] = other["private_key"].clone();
-            mixed
-        }]
-    {
-        served.put(fields).await?;
-        served.until_state("stale").await?;
-        ensure!(served.serial().await? == 1);
-        let status = served.daemon.cli(&["status"], None).await?;
-        ensure!(status.code() == 5 && status.stdout.contains("SHOWS AN OLDER CERTIFICATE"), "{status}");
-        ensure!(!status.stdout.contains("canary") && !served.daemon.stderr().contains("canary"), "{status}");
-        served.show(5).await?;
-        served.until_state("serves").await?;
-        served.show(1).await?;
-    }
-    served.daemon.cli_ok(&["secret", "delete", CERTIFICATE], None).await?;
-    served.until_state("stale").await?;
-    ensure!(served.serial().await? == 1);
-    served.daemon.cli_ok(&["secret", "undelete", CERTIFICATE], None).await?;
-    served.until_state("serves").await
-}
-
-#[tokio::test]
 async fn the_private_key_stands_in_no_log() -> Result<()> {
     let served = Served::waiting().await?;
     let fields = served.authority.issue(9)?;
@@ -76,4 +48,36 @@ async fn the_private_key_stands_in_no_log() -> Result<()> {
     let status = served.daemon.status().await?.to_string();
     ensure!(!served.daemon.stderr().contains(&body) && !status.contains(&body));
     Ok(())
+}
+
+mod proofs {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_shown_takes_nothing_away() -> Result<()> {
+        let served = Served::start().await?;
+        let other = served.authority.issue(3)?;
+        for fields in
+            [json!({ "value": "canary" }), json!({ "private_key": "canary", "certificate": other["certificate"] }), {
+                let mut mixed = served.authority.issue(4)?;
+                mixed["private_key"] = other["private_key"].clone();
+                mixed
+            }]
+        {
+            served.put(fields).await?;
+            served.until_state("stale").await?;
+            ensure!(served.serial().await? == 1);
+            let status = served.daemon.cli(&["status"], None).await?;
+            ensure!(status.code() == 5 && status.stdout.contains("SHOWS AN OLDER CERTIFICATE"), "{status}");
+            ensure!(!status.stdout.contains("canary") && !served.daemon.stderr().contains("canary"), "{status}");
+            served.show(5).await?;
+            served.until_state("serves").await?;
+            served.show(1).await?;
+        }
+        served.daemon.cli_ok(&["secret", "delete", CERTIFICATE], None).await?;
+        served.until_state("stale").await?;
+        ensure!(served.serial().await? == 1);
+        served.daemon.cli_ok(&["secret", "undelete", CERTIFICATE], None).await?;
+        served.until_state("serves").await
+    }
 }

@@ -77,8 +77,13 @@ pub(crate) const CERTIFICATE: &str = "keywheel/listener";
 impl Served {
     /// A daemon whose certificate is not there yet.
     pub(crate) async fn waiting() -> Result<Self> {
+        Self::with("").await
+    }
+
+    /// The same, with more in the configuration.
+    pub(crate) async fn with(extra: &str) -> Result<Self> {
         let _ = ring::default_provider().install_default();
-        let config = format!("[listen]\naddress = \"127.0.0.1:0\"\ncertificate = \"{CERTIFICATE}\"\n");
+        let config = format!("[listen]\naddress = \"127.0.0.1:0\"\ncertificate = \"{CERTIFICATE}\"\n{extra}");
         let daemon = Daemon::start(&config).await?;
         let address = daemon.status().await?["https"]["address"].as_str().context("it listens")?.parse()?;
         Ok(Self { daemon, authority: Authority::new()?, address })

@@ -1,6 +1,6 @@
 //! The rotators of this binary, and what of this host they may use.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use keywheel_certificate::{
@@ -21,7 +21,7 @@ pub(super) fn all(config: &Config, hooks: &BTreeMap<String, Hook>) -> Rotators {
     let host = Host {
         roots: config.install_roots.iter().map(|root| (root.name.clone(), install_root(root))).collect(),
         hooks: Arc::clone(&hooks) as Arc<dyn Hooks>,
-        acme: Some(Arc::new(Acme::new(lent(config, &hooks), Mirror::default()))),
+        acme: Some(Arc::new(Acme::new(lent(config, &hooks), mirror(&config.daemon.data_dir)))),
     };
     Rotators::default().with(Arc::new(PostgresRotator::new())).with(Arc::new(CertificateRotator::new(host)))
 }
@@ -48,6 +48,25 @@ fn lent(config: &Config, hooks: &Arc<Configured>) -> Lent {
         programs: hooks.hooks.keys().map(program).collect(),
         resolver: config.acme.resolver,
     }
+}
+
+/// What public authorities were asked lately, so that their limits are not run into after a restart. Kept in a file of
+/// the data directory that holds no secret; one that cannot be read or written costs no more than that memory.
+fn mirror(data_dir: &Path) -> Mirror {
+    let file = data_dir.join("acme-limits.json");
+    let kept = file.clone();
+    let mirror = Mirror::default().kept_by(move |text| {
+        let fresh = kept.with_extension("new");
+        if let Err(error) = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &kept)) {
+            tracing::warn!(file = %kept.display(), %error, "what public authorities were asked is not kept");
+        }
+    });
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && !mirror.restore(&text)
+    {
+        tracing::warn!(file = %file.display(), "what public authorities were asked cannot be read");
+    }
+    mirror
 }
 
 /// One hook, as a program that sets DNS records.

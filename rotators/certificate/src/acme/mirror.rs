@@ -1,6 +1,6 @@
 //! The ledgers of all authorities, beside their limits: asked before an order, told after it.
 //!
-//! Kept in memory; who wants it to outlive a restart keeps its text. A crash forgets at most what happened since.
+//! Held in memory, and kept over a restart by whoever is given the text. A crash forgets at most the last change.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,10 +12,19 @@ use super::error::{AcmeError, Class, Whose};
 use super::limits::{Attempt, Ledger, Limits, Planned};
 
 /// Ledgers by the address of a directory.
-#[derive(Debug)]
 pub struct Mirror {
     limits: BTreeMap<String, Limits>,
     ledgers: Mutex<BTreeMap<String, Ledger>>,
+    keep: Option<Keep>,
+}
+
+/// Takes the ledgers as text, to keep them over a restart.
+type Keep = Box<dyn Fn(&str) + Send + Sync>;
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mirror").field("ledgers", &self.ledgers).finish_non_exhaustive()
+    }
 }
 
 impl Default for Mirror {
@@ -29,7 +38,14 @@ impl Mirror {
     pub fn new(configured: BTreeMap<String, Limits>) -> Self {
         let mut limits = BTreeMap::from([(LetsEncrypt::Production.url().to_owned(), Limits::letsencrypt())]);
         limits.extend(configured);
-        Self { limits, ledgers: Mutex::default() }
+        Self { limits, ledgers: Mutex::default(), keep: None }
+    }
+
+    /// Has the ledgers kept after each change, by whoever is given their text.
+    #[must_use]
+    pub fn kept_by(mut self, keep: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.keep = Some(Box::new(keep));
+        self
     }
 
     /// Takes up what [`Self::to_json`] gave; answers whether it could be read.
@@ -73,6 +89,10 @@ impl Mirror {
         write(ledger);
         let usual = Limits::letsencrypt();
         ledger.prune(self.limits.get(directory).unwrap_or(&usual), now);
+        drop(ledgers);
+        if let Some(keep) = &self.keep {
+            keep(&self.to_json());
+        }
     }
 
     /// Writes what a failure says about the authority's counts.

@@ -257,15 +257,31 @@ impl Runner {
         Ok(Then::LookAgain)
     }
 
-    async fn revert(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
-        let call = self.call(subject, running).await?;
-        let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
+    /// Why the version before cannot come back: there is none, or it was revoked.
+    async fn no_way_back(&self, subject: &Subject, call: &Call) -> Result<Option<Because>, RunError> {
         if call.work.current.is_none() && !call.can_revert_to_nothing() {
-            let because = Because::new(
+            return Ok(Some(Because::new(
                 "no-way-back",
                 "the rotation failed and no earlier value is known to go back to",
                 "`keywheel rotation retry`, or set the value by hand and `keywheel rotation resolve`",
-            );
+            )));
+        }
+        let Some(current) = subject.current() else { return Ok(None) };
+        let mut tx = self.engine.store.read().await?;
+        if !self.engine.is_revoked(&mut tx, &subject.secret, &current.identity).await? {
+            return Ok(None);
+        }
+        Ok(Some(Because::new(
+            "revoked-before",
+            "the rotation failed, and the certificate before was revoked: nothing goes back to it",
+            "mend what failed, then `keywheel rotation retry`",
+        )))
+    }
+
+    async fn revert(&self, subject: &Subject, running: &Running, attempt: u32) -> Result<Then, RunError> {
+        let call = self.call(subject, running).await?;
+        let Some(candidate) = self.candidate_version(subject, running).await? else { return Ok(Then::LookAgain) };
+        if let Some(because) = self.no_way_back(subject, &call).await? {
             self.record(running, vec![Recorded::Stuck { because }]).await?;
             return Ok(Then::LookAgain);
         }

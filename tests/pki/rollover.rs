@@ -19,6 +19,12 @@ async fn renewed_after(world: &World, first: &str) -> Result<String> {
         .await
 }
 
+/// A worker of nginx that is about to end may still take a connection.
+async fn served_soon(world: &World, wanted: &str) -> Result<()> {
+    let seen = async || world.served().ok().filter(|seen| seen == wanted).map(drop);
+    eventually(PATIENCE, "the renewed certificate is served", seen).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intermediate_gets_a_new_key_and_its_leaves_are_renewed() -> Result<()> {
     let world = World::begin(1, "").await?;
@@ -29,7 +35,7 @@ async fn an_intermediate_gets_a_new_key_and_its_leaves_are_renewed() -> Result<(
     ensure!(after["key_id"] != before["key_id"] && after["version"] == 2, "{after}");
     ensure!(after["rollover"]["stage"] == "switched", "{after}");
     let second = renewed_after(&world, &first).await?;
-    ensure!(world.served()? == second, "the renewed one is not served");
+    served_soon(&world, &second).await?;
     let again = world.daemon.cli(&["ca", "rotate", "internal"], None).await?;
     ensure!(again.code() == 1 && again.stderr.contains("[rollover-running]"), "{again}");
     Ok(())
@@ -50,7 +56,7 @@ async fn a_new_root_is_published_before_it_signs_and_then_all_below_follows() ->
     ensure!(shown["version"] == 2, "the intermediate did not follow: {shown}");
     // An hour is the usual spread of the intermediate's leaves; one leaf is renewed at once.
     let second = renewed_after(&world, &first).await?;
-    ensure!(world.served()? == second, "the renewed one is not served to who trusts both");
+    served_soon(&world, &second).await?;
     Ok(())
 }
 

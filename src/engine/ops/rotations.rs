@@ -298,6 +298,10 @@ impl Asked {
         };
         let reason = if wish.reason.is_empty() { "rollback" } else { &wish.reason };
         let mut wanted = request_occurrence(self, found, reason);
+        if self.engine.is_revoked(tx, found, &before.identity).await? {
+            let sentence = format!("the certificate before of `{}` was revoked", found.name);
+            return Err(conflict("version-revoked", sentence, format!("`keywheel rotate {}`", found.name)));
+        }
         wanted.candidate_from = Some(before.id.clone());
         occurrence::insert(tx, &wanted).await?;
         let facts = json!({

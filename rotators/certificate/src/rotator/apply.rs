@@ -15,7 +15,7 @@ use super::{
     reloads::Reloads,
     source,
 };
-use crate::host::{HostError, Installer, Linked, VersionFile, VersionName};
+use crate::host::{HookError, HostError, Installer, Linked, VersionFile, VersionName};
 
 /// A change of what is installed.
 pub(super) struct Change<'a> {
@@ -73,13 +73,13 @@ impl Change<'_> {
             && let Err(error) = self.reloads.run(check).await
         {
             let reached = if was_there { Reached::Service } else { Reached::Link };
-            let back = self.put_back(installer, &held.shown, back, reached).await;
+            let back = self.put_back(installer, &held.shown, back, reached, &error).await;
             return Err(back.err().unwrap_or_else(|| of_hook("certificate-check-failed", &error)));
         }
         if let Some(reload) = &self.job.target.reload
             && let Err(error) = self.reloads.run(reload).await
         {
-            let back = self.put_back(installer, &held.shown, back, Reached::Service).await;
+            let back = self.put_back(installer, &held.shown, back, Reached::Service, &error).await;
             return Err(back.err().unwrap_or_else(|| of_hook("certificate-reload-failed", &error)));
         }
         self.reloads.note_told(&self.work.rotation);
@@ -98,13 +98,14 @@ impl Change<'_> {
         candidate: &Shown,
         back: Option<VersionName>,
         reached: Reached,
+        because: &HookError,
     ) -> Result<(), Failure> {
         let restored = match back {
             Some(back) => self.link_back(installer, &back).await,
             None => installer.take_away(&candidate.version()?).await,
         };
         restored.map_err(|error| {
-            let sentence = format!("what was installed before could not be put back: {error}");
+            let sentence = format!("{because}; what was installed before could not be put back: {error}");
             Failure::unknown("certificate-not-put-back", sentence, error.hint())
         })?;
         if reached == Reached::Link {
@@ -114,7 +115,7 @@ impl Change<'_> {
             // Whether it helped is seen, and not believed.
             let _ = self.reloads.run(reload).await;
         }
-        self.prove_absent(candidate).await
+        self.prove_absent(candidate, because).await
     }
 
     /// Lets the link lead to a version before, whose folder is written again if it is gone.
@@ -127,17 +128,17 @@ impl Change<'_> {
         installer.switch(back).await
     }
 
-    async fn prove_absent(&self, candidate: &Shown) -> Result<(), Failure> {
+    async fn prove_absent(&self, candidate: &Shown, because: &HookError) -> Result<(), Failure> {
         let hint = "look at the service: it may present either certificate";
         if self.job.target.probes.is_empty() {
-            let sentence = "a reload failed, and no probe tells what the service presents";
+            let sentence = format!("{because}; no probe tells what the service presents");
             return Err(Failure::unknown("certificate-not-put-back", sentence, hint));
         }
         let looks = Looks::take(&self.job.target.probes, candidate, self.until.for_a_look()).await;
         if looks.with_leaf() == 0 && looks.silent() == 0 {
             return Ok(());
         }
-        let sentence = format!("a reload failed, and after the way back: {}", looks.tell());
+        let sentence = format!("{because}; after the way back: {}", looks.tell());
         Err(Failure::unknown("certificate-not-put-back", sentence, hint))
     }
 }

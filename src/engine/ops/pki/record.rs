@@ -6,6 +6,7 @@ use keywheel_contract::Material;
 use crate::{
     engine::{Engine, Trouble, ops::asked::invalid},
     model::{Actor, Certificate, CertificateId, Name, Secret, Version},
+    store::{StoreError, Tx, certificate},
 };
 
 /// The type of a secret whose versions are certificates.
@@ -54,6 +55,15 @@ impl Engine {
             created_by: of.actor.clone(),
             revision: 1,
         }
+    }
+
+    /// Whether the certificate of a version was revoked.
+    pub(crate) async fn is_revoked(&self, tx: &mut Tx, secret: &Secret, serial: &str) -> Result<bool, StoreError> {
+        if secret.kind != CERTIFICATE {
+            return Ok(false);
+        }
+        let row = certificate::find_of_secret(tx, self.keyring(), &secret.tenant, &secret.id, serial).await?;
+        Ok(row.is_some_and(|row| row.revoked_at.is_some()))
     }
 
     /// The certificate of a version that is about to be sealed, if it holds one.

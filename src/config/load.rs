@@ -102,11 +102,13 @@ impl Loaded {
         self.check_roots("delivery_root", config.delivery_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
         self.check_roots("install_root", config.install_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
         self.check_roots("scan_root", config.scan_roots.iter().map(|root| (root.name.as_str(), &*root.path)))?;
-        for root in config.install_roots.iter().filter(|root| !["0600", "0640"].contains(&root.key_mode.as_str())) {
-            return Err(self.value(&format!("install_root.{}.key_mode", root.name), "`0600` or `0640`"));
-        }
-        for root in config.install_roots.iter().filter(|root| !MODES.contains(&root.folder_mode.as_str())) {
-            return Err(self.value(&format!("install_root.{}.folder_mode", root.name), "`0755`, `0750` or `0700`"));
+        for root in &config.install_roots {
+            if !["0600", "0640"].contains(&root.key_mode.as_str()) {
+                return Err(self.value(&format!("install_root.{}.key_mode", root.name), "`0600` or `0640`"));
+            }
+            if !MODES.contains(&root.folder_mode.as_str()) {
+                return Err(self.value(&format!("install_root.{}.folder_mode", root.name), "`0755`, `0750` or `0700`"));
+            }
         }
         Ok(())
     }

@@ -33,11 +33,13 @@ impl Nginx {
 
     fn configure(&self) -> Result<()> {
         let (root, tls) = (self.folder.path().display(), self.tls().join("shop/current"));
-        let listen: String = self.ports.iter().map(|port| format!("listen 127.0.0.1:{port} ssl; ")).collect();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        let listen =
+            self.ports.iter().map(|port| format!("listen 127.0.0.1:{port} ssl; ")).collect::<Vec<_>>().concat();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|kind| format!("{kind}_temp_path {root}/{kind}; "))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         let text = format!(
             "daemon on; master_process on; worker_processes 1; pid {root}/pid; error_log {root}/logs/error.log;\n\
              user root;\nevents {{}}\nhttp {{ access_log off; {temporary}\n server {{ {listen}\n ssl_certificate \

@@ -208,7 +208,7 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             let request = RotateAuthority { switch_after, spread, key, lifetime, reason };
             let path = ["authorities", &name, "rotate"];
             let begun: RolloverView = client.ask(Method::POST, &path).body(&request).send().await?;
-            output::show_lines(cx.format, &begun, |begun| rollover(begun));
+            output::show_lines(cx.format, &begun, rollover);
         }
         What::Crl { name, sign, file } => {
             let method = if sign { Method::POST } else { Method::GET };

@@ -316,7 +316,9 @@ async fn issue(cx: &Cx, asked: Issue) -> Result<Exit, CliError> {
     let (name, waits, seconds) = (asked.name.clone(), !asked.no_wait, asked.wait_for);
     let request = asked.request()?;
     let kept: Adopted = client.ask(Method::POST, &["certificates", &name]).body(&request).send().await?;
-    findings::lines(&kept.findings).iter().for_each(|line| output::remark(line));
+    for line in findings::lines(&kept.findings) {
+        output::remark(&line);
+    }
     if !waits {
         output::show_lines(cx.format, &kept, |kept| {
             vec![format!("certificate {} is kept from now on; the first is issued at once", kept.name)]

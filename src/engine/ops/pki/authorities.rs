@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// How long a root lives where nobody says: ten years.
-const ROOT_LIFE: Duration = Duration::from_secs(3_650 * 86_400);
+const ROOT_LIFE: Duration = Duration::from_hours(3_650 * 24);
 /// How many authorities one above the other are looked at.
 const DEEPEST: usize = 8;
 /// How long an intermediate lives where nobody says: five years.
-const INTERMEDIATE_LIFE: Duration = Duration::from_secs(1_825 * 86_400);
+const INTERMEDIATE_LIFE: Duration = Duration::from_hours(1_825 * 24);
 
 /// An authority as somebody wants it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

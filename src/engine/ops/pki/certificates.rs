@@ -1,6 +1,6 @@
 //! Certificates that renew themselves: a secret, its target (where it is installed and must be seen), its schedule.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::pki::x509::{KeyKind, Profile};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Under this lifetime half of it is left at renewal, else a third: ten days.
-const SHORT: std::time::Duration = std::time::Duration::from_secs(10 * 86_400);
+const SHORT: Duration = Duration::from_hours(10 * 24);
 /// The kind of the rotator.
 pub const ROTATOR: &str = "certificate";
 
@@ -120,11 +120,11 @@ impl KeepCertificate {
         Value::Object(settings)
     }
 
-    fn schedule(&self) -> Result<ScheduleText, Trouble> {
+    fn schedule(&self) -> ScheduleText {
         let life = read_lifetime(self.lifetime.as_deref()).unwrap_or(LEAF_LIFE);
         let usual = if life < SHORT { "1/2" } else { "2/3" };
         let share = self.renew_at.clone().unwrap_or_else(|| usual.to_owned());
-        Ok(ScheduleText { at_lifetime: Some(share), ..ScheduleText::default() })
+        ScheduleText { at_lifetime: Some(share), ..ScheduleText::default() }
     }
 }
 
@@ -164,7 +164,7 @@ pub async fn keep(
         unknown: true,
         acknowledge,
         kind: Some(CERTIFICATE.to_owned()),
-        schedule: Some(request.schedule()?),
+        schedule: Some(request.schedule()),
         about: request.about.clone(),
         reason: if request.reason.is_empty() { "first certificate".to_owned() } else { request.reason.clone() },
         ..AdoptSecret::default()

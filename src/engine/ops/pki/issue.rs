@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a certificate lives where nobody says: 90 days.
-pub(super) const LEAF_LIFE: Duration = Duration::from_secs(90 * 86_400);
+pub(super) const LEAF_LIFE: Duration = Duration::from_hours(90 * 24);
 
 /// A certificate as somebody wants it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,5 +1,7 @@
 //! What is recorded of each certificate: its serial under the key that signed it, its names, its life.
 
+use std::fmt::Write as _;
+
 use crate::pki::x509::{Certificate as Parsed, Facts};
 use keywheel_contract::Material;
 
@@ -29,7 +31,11 @@ pub(super) fn chain_pem(chain: &[Parsed]) -> String {
 pub(super) fn issuer_of(facts: &Facts) -> String {
     facts.aki.clone().unwrap_or_else(|| {
         let digest = ring::digest::digest(&ring::digest::SHA256, facts.issuer.as_bytes());
-        digest.as_ref().iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(40);
+        for byte in &digest.as_ref()[..20] {
+            write!(text, "{byte:02x}").expect("a text can be written to");
+        }
+        text
     })
 }
 

@@ -1,5 +1,13 @@
 //! Certificates by the built daemon: issued, installed, seen to be served by nginx, renewed, taken back.
 
 mod authorities;
+mod behind;
+mod clocked;
+mod full;
+mod killed;
+mod lived;
+mod pair;
+mod postgres_tls;
 mod served;
+mod switched;
 mod world;

@@ -139,7 +139,7 @@ pub(super) async fn look_at_target(engine: &Arc<Engine>, claim: &Claim, id: &Tar
             })
         })
         .await?;
-    let wait = PROBES.after(probes + 1, engine.draw(), None);
+    let wait = PROBES.after(probes + 1, engine.draw());
     Ok(engine.end(claim, Some(engine.now() + wait)).await?)
 }
 

@@ -86,7 +86,7 @@ impl Runner {
             Some(trouble) => {
                 after.attempts += 1;
                 let failures = u32::try_from(after.attempts).unwrap_or(u32::MAX);
-                let wait = Backoff::LATER_WORK.after(failures, self.engine.draw(), None);
+                let wait = Backoff::LATER_WORK.after(failures, self.engine.draw());
                 after.next_at = Some(self.engine.now() + wait);
                 after.last_error = trouble.sentence.clone();
                 let facts = json!({ "v": 1, "delivery": delivery.name, "version": current.id, "code": trouble.code });

@@ -37,10 +37,20 @@ impl Runner {
 }
 
 /// A plan that was made so far in the future was made by a wrong clock.
-pub(super) const FROM_THE_FUTURE: TimeDelta = TimeDelta::hours(24);
+const FROM_THE_FUTURE: TimeDelta = TimeDelta::hours(24);
+
+/// The same for a value that ends by itself: its life may not have begun by the clock as it is now. More than clocks of
+/// replicas differ.
+const LIVES_FROM_THE_FUTURE: TimeDelta = TimeDelta::minutes(15);
+
+/// How far in the future the plan of a secret must have been made to be made anew.
+pub(super) fn from_the_future(subject: &Subject) -> TimeDelta {
+    if subject.secret.expires_at.is_some() { LIVES_FROM_THE_FUTURE } else { FROM_THE_FUTURE }
+}
 
 impl Runner {
-    /// Makes the plan anew from now, after the clock was set back: what it counts from lies in the future.
+    /// Makes the plan anew from now, after the clock was set back: what it counts from lies in the future. What ends by
+    /// itself is due now: by one of the two clocks its life has not begun, by the other it goes on meanwhile.
     pub(super) async fn replan(&self) -> Result<Then, RunError> {
         let (engine, claim, secret) = (Arc::clone(&self.engine), self.claim.clone(), self.secret.clone());
         let new_event = |subject: &Subject| {
@@ -61,8 +71,10 @@ impl Runner {
                     let Some(mut row) = subject.schedule.clone() else { return Ok(()) };
                     let now = engine.now();
                     row.counted_from = now;
-                    let from = CountFrom { origin: now, published_at: None, now };
-                    row.next_due_at = engine.next_due(&row, &subject.secret, from)?.map(|due| due.at);
+                    let lives = subject.secret.expires_at.map(|_| now);
+                    let from = CountFrom { origin: now, published_at: lives, now };
+                    let due = engine.next_due(&row, &subject.secret, from)?;
+                    row.next_due_at = due.map(|due| lives.unwrap_or(due.at));
                     let written = vec![schedule::put(tx, engine.keyring(), &mut row).await?];
                     event::append(tx, engine.keyring(), NewEvent { written, ..event }).await?;
                     Ok::<_, RunError>(())
@@ -79,7 +91,9 @@ impl Engine {
         let now = self.now();
         let pulled = self
             .store
-            .write(move |tx| Box::pin(async move { agenda::pull_counted_after(tx, now + FROM_THE_FUTURE, now).await }))
+            .write(move |tx| {
+                Box::pin(async move { agenda::pull_counted_after(tx, now + LIVES_FROM_THE_FUTURE, now).await })
+            })
             .await;
         match pulled {
             Ok(0) => {}

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{due::planned_start, fire::FROM_THE_FUTURE, load::Subject, notices::warn::warning_of};
+use super::{
+    due::planned_start, fire::from_the_future, load::Subject, notices::warn::warning_of, ops::pki::CERTIFICATE,
+};
 use crate::{
     clock::{from_micros, micros},
     expiry::Warning,
     model::{Breaker, DeliveryId, Occurrence, OccurrenceOrigin, VersionId},
-    rotation::{Next, Status, plan},
+    rotation::{Backoff, Next, Status, plan},
 };
 
 /// How long a secret waits for room on the store's disk before it looks again.
@@ -83,7 +85,7 @@ pub(super) fn look(subject: &Subject, setting: &Setting) -> Look {
         if due <= setting.now {
             return Look::Now(Work::Fire);
         }
-        if schedule.counted_from > setting.now + FROM_THE_FUTURE {
+        if schedule.counted_from > setting.now + from_the_future(subject) {
             return Look::Now(Work::Replan);
         }
         earliest.offer(due);
@@ -143,15 +145,25 @@ fn look_at_start(subject: &Subject, setting: &Setting, earliest: &mut Earliest) 
 }
 
 /// A planned rotation never begins within an overlap, outside its window or in a freeze; a requested one cuts an
-/// overlap short knowingly, and asks for no window. None where no moment is allowed.
+/// overlap short knowingly, and asks for no window. A certificate ends no other one, and waits for no overlap: it may
+/// live shorter than that. None where no moment is allowed.
 fn start_at(subject: &Subject, occurrence: &Occurrence, setting: &Setting) -> Option<DateTime<Utc>> {
     let not_before = occurrence.not_before.unwrap_or(occurrence.first_at);
     if occurrence.origin == OccurrenceOrigin::Requested {
         return Some(not_before);
     }
-    let overlap_end = subject.previous().filter_map(|version| version.retire_at).max();
+    let not_before = if is_from_the_future(subject, not_before, setting.now) { setting.now } else { not_before };
+    let is_alone = subject.secret.kind == CERTIFICATE;
+    let overlap_end = subject.previous().filter(|_| !is_alone).filter_map(|version| version.retire_at).max();
     let from = overlap_end.map_or(not_before, |end| not_before.max(end)).max(setting.now);
     planned_start(subject, from, setting.expiry_margin)
+}
+
+/// Whether the next try of a value that ends by itself is farther off than any wait: then the clock was set back.
+fn is_from_the_future(subject: &Subject, not_before: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let Some(end) = subject.secret.expires_at else { return false };
+    let to_end = (end - now).abs().to_std().unwrap_or_default();
+    (not_before - now).to_std().is_ok_and(|wait| wait > Backoff::BEFORE_AN_END.longest_near_an_end(to_end))
 }
 
 fn look_at_deliveries(subject: &Subject, setting: &Setting, earliest: &mut Earliest) -> Option<Work> {

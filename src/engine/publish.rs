@@ -4,7 +4,7 @@
 //! next due time is computed from the schedule as it then is. A crash before its commit leaves a rotation that
 //! verifies and publishes again, after it one that is over.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use keywheel_contract::Overlap;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::{from_micros, micros},
-    model::{Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin, Stage, Version, VersionId},
+    model::{Occurrence, OccurrenceEnd, OccurrenceId, OccurrenceOrigin, Secret, Stage, Version, VersionId},
     rotation::{Backoff, Because, Recorded},
     store::{StoreError, Tx, Written, agenda, event, occurrence, schedule, secret, version},
 };
@@ -307,10 +307,11 @@ impl Engine {
         open.attempts += 1;
         open.why.clone_from(&because.sentence);
         open.rotation = None;
-        if is_wanted && open.attempts < self.options.rotations_per_occurrence {
-            let left = subject.secret.expires_at.map(|end| (end - self.now()).to_std().unwrap_or_default());
+        // What ends by itself is never given up: the plan has no other moment for it.
+        let is_kept_at = open.origin == OccurrenceOrigin::Planned && subject.secret.expires_at.is_some();
+        if is_wanted && (is_kept_at || open.attempts < self.options.rotations_per_occurrence) {
             let failures = u32::try_from(open.attempts).unwrap_or(u32::MAX);
-            open.not_before = Some(self.now() + Backoff::ROTATIONS.after(failures, self.draw(), left));
+            open.not_before = Some(self.now() + self.pause_after(failures, &subject.secret));
         } else {
             open.end = Some(OccurrenceEnd::Failed);
             open.ended_at = Some(self.now());
@@ -325,13 +326,29 @@ impl Engine {
         occurrence::update(tx, &open).await?;
         let is_planned = open.origin == OccurrenceOrigin::Planned && open.end.is_some();
         if let Some(row) = subject.schedule.clone().filter(|row| is_planned && row.next_due_at.is_none()) {
-            let mut row = row;
-            let from = CountFrom { origin: self.now(), published_at: None, now: self.now() };
-            row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at);
+            let (mut row, now) = (row, self.now());
+            // The life that ends is the one in use still; who turned a rotation back does not want the next at once.
+            let lives = subject.secret.expires_at.and(subject.current()).and_then(|current| current.published_at);
+            let earliest = if lives.is_some() { now + self.pause_after(u32::MAX, &subject.secret) } else { now };
+            let from = CountFrom { origin: now, published_at: lives, now };
+            row.next_due_at = self.next_due(&row, &subject.secret, from)?.map(|due| due.at.max(earliest));
             let written = schedule::put(tx, self.keyring(), &mut row).await?;
             event::note_without_event(tx, &[written]).await?;
         }
         Ok(())
+    }
+}
+
+impl Engine {
+    /// How long to wait after so many failed rotations of a secret.
+    fn pause_after(&self, failures: u32, secret: &Secret) -> Duration {
+        match secret.expires_at {
+            Some(end) => {
+                let to_end = (end - self.now()).abs().to_std().unwrap_or_default();
+                Backoff::BEFORE_AN_END.near_an_end(failures, self.draw(), to_end)
+            }
+            None => Backoff::ROTATIONS.after(failures, self.draw()),
+        }
     }
 }
 

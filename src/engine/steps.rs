@@ -111,7 +111,7 @@ impl Runner {
             Decision::Transient { not_before } => not_before.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        let wait = Backoff::ATTEMPTS.after(attempt, self.engine.draw(), None).max(asked);
+        let wait = Backoff::ATTEMPTS.after(attempt, self.engine.draw()).max(asked);
         micros(self.engine.now() + wait)
     }
 

@@ -62,14 +62,14 @@ pub(crate) async fn walkers(strategy: Strategy, store: Store, how_many: usize) -
 }
 
 /// Shares tasks among the walkers; answers how many were done.
-pub(crate) async fn share<T>(
-    walkers: Vec<Walk>,
+pub(crate) async fn share<W, T>(
+    walkers: Vec<W>,
     tasks: Vec<T>,
-    work: impl AsyncFn(&mut Walk, T) -> Result<()>,
+    work: impl AsyncFn(&mut W, T) -> Result<()>,
 ) -> Result<u64> {
     let left = Mutex::new(VecDeque::from(tasks));
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let walking = walkers.into_iter().map(async |mut walk: Walk| {
+    let walking = walkers.into_iter().map(async |mut walk: W| {
         let mut done = 0;
         while let Some(task) = next() {
             work(&mut walk, task).await?;

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) fake: Arc<FakeTarget>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) tenant: TenantId,
+    /// The kind of secrets that are adopted, and for how long the one before stays.
+    pub(crate) birth: (&'static str, Duration),
     folder: tempfile::TempDir,
     keyring: Arc<Keyring>,
     options: Options,
@@ -71,7 +73,8 @@ impl World {
         let fake = Arc::new(fake);
         let rotator = rotator(Arc::clone(&fake));
         let engine = engine_on(store, &rotator, &clock, &tenant, &options);
-        Self { fake, engine, tenant, folder, keyring, options, clock, rotator, running: None }
+        let birth = ("password", Duration::ZERO);
+        Self { fake, engine, tenant, birth, folder, keyring, options, clock, rotator, running: None }
     }
 
     pub(crate) fn start(&mut self) {
@@ -212,14 +215,14 @@ impl World {
             id: self.engine.mint(SecretId::mint),
             tenant: self.tenant.clone(),
             name: Name::parse(name).expect("a name"),
-            kind: "password".to_owned(),
+            kind: self.birth.0.to_owned(),
             owner: String::new(),
             description: String::new(),
             tags: std::collections::BTreeMap::new(),
             target: Some(target.id.clone()),
             settings,
             acknowledged: Vec::new(),
-            overlap_us: 0,
+            overlap_us: i64::try_from(self.birth.1.as_micros()).expect("short"),
             recovery_us: 0,
             expires_at: None,
             next_number: 2,

@@ -1,8 +1,16 @@
 //! Certificates by the built daemon: issued, installed, seen to be served by nginx, renewed, taken back.
 
 mod authorities;
+mod behind;
+mod clocked;
+mod full;
+mod killed;
 mod listener;
+mod lived;
+mod pair;
+mod postgres_tls;
 mod public;
 mod rollover;
 mod served;
+mod switched;
 mod world;

@@ -21,16 +21,37 @@ pub(crate) struct World {
     pub(crate) ca: PathBuf,
 }
 
+/// Makes a root and an intermediate `internal` for `example.org`; answers where the root is exported to.
+pub(crate) async fn authorities(daemon: &Daemon) -> Result<PathBuf> {
+    daemon.cli_ok(&["ca", "create", "root", "--common-name", "Example Root"], None).await?;
+    daemon.cli_ok(&["ca", "create", "internal", "--parent", "root", "--permit", "example.org"], None).await?;
+    let ca = daemon.folder().join("ca.pem");
+    daemon.cli_ok(&["ca", "export", "internal", "--file", &ca.display().to_string()], None).await?;
+    Ok(ca)
+}
+
 impl World {
     /// A root `root`, an intermediate `internal`, and nginx on so many ports; `more` is more of the configuration.
     pub(crate) async fn begin(listeners: usize, more: &str) -> Result<Self> {
-        let nginx = Nginx::prepare(listeners)?;
-        let daemon = Daemon::start(&format!("{ENGINE}{}{more}", nginx.config())).await?;
-        daemon.cli_ok(&["ca", "create", "root", "--common-name", "Example Root"], None).await?;
-        daemon.cli_ok(&["ca", "create", "internal", "--parent", "root", "--permit", "example.org"], None).await?;
-        let ca = daemon.folder().join("ca.pem");
-        daemon.cli_ok(&["ca", "export", "internal", "--file", &ca.display().to_string()], None).await?;
+        Self::around(Nginx::prepare(listeners)?, ENGINE, more).await
+    }
+
+    /// The same around an nginx that does not run yet, with the table `engine` of the configuration.
+    pub(crate) async fn around(nginx: Nginx, engine: &str, more: &str) -> Result<Self> {
+        let daemon = Daemon::start(&format!("{engine}{}{more}", nginx.config())).await?;
+        Self::with(daemon, nginx).await
+    }
+
+    /// The same with a daemon that serves already.
+    pub(crate) async fn with(daemon: Daemon, nginx: Nginx) -> Result<Self> {
+        let ca = authorities(&daemon).await?;
         Ok(Self { daemon, nginx, ca })
+    }
+
+    /// A probe of each of its ports.
+    pub(crate) fn probes(&self) -> Vec<Value> {
+        let probe = |port: &u16| json!({ "address": format!("127.0.0.1:{port}"), "server_name": HOST });
+        self.nginx.ports.iter().map(probe).collect()
     }
 
     /// Asks for the certificate as a person would, and waits until it is served.

@@ -16,15 +16,26 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Nginx {
     folder: TempDir,
+    tls: PathBuf,
     pub(crate) ports: Vec<u16>,
 }
 
 impl Nginx {
     /// Writes the configuration; nothing runs yet. It listens on so many ports, with one certificate.
     pub(crate) fn prepare(listeners: usize) -> Result<Self> {
+        Self::reading(None, listeners)
+    }
+
+    /// Another process that reads the files of this one.
+    pub(crate) fn beside(&self, listeners: usize) -> Result<Self> {
+        Self::reading(Some(self.tls()), listeners)
+    }
+
+    fn reading(tls: Option<PathBuf>, listeners: usize) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("kwnginx").tempdir().context("make nginx's folder")?;
         let ports = (0..listeners).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
-        let nginx = Self { folder, ports };
+        let tls = tls.unwrap_or_else(|| folder.path().join("tls"));
+        let nginx = Self { folder, tls, ports };
         fs::create_dir_all(nginx.tls()).context("make the install root")?;
         fs::create_dir_all(nginx.folder.path().join("logs"))?;
         nginx.configure()?;
@@ -51,7 +62,7 @@ impl Nginx {
 
     /// The folder that is an install root.
     pub(crate) fn tls(&self) -> PathBuf {
-        self.folder.path().join("tls")
+        self.tls.clone()
     }
 
     /// Where the certificate is read.
@@ -72,13 +83,20 @@ impl Nginx {
     }
 
     /// Starts it where it does not run, else has it read its files again.
-    fn reload_script(&self) -> PathBuf {
+    pub(crate) fn reload_script(&self) -> PathBuf {
         let script = self.folder.path().join("reload.sh");
         let (start, reload) = (self.command(&[]).join(" "), self.command(&["-s", "reload"]).join(" "));
         let pid = self.folder.path().join("pid");
         let text = format!("if test -s {pid}; then exec {reload}; else exec {start}; fi\n", pid = pid.display());
         fs::write(&script, text).expect("the folder is ours");
         script
+    }
+
+    /// Has it read its files again; starts it where it does not run.
+    pub(crate) fn reload(&self) -> Result<()> {
+        let output = Command::new("/bin/sh").arg(self.reload_script()).output().context("run the reload script")?;
+        ensure!(output.status.success(), "nginx did not reload: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     fn command(&self, arguments: &[&str]) -> Vec<String> {
@@ -116,6 +134,11 @@ fn program() -> String {
 
 /// What an independent client sees at a port: the PEM of the leaf that is presented to it, verified by `ca`.
 pub(crate) fn presented(port: u16, name: &str, ca: &Path) -> Result<String> {
+    presented_with(&[], port, name, ca)
+}
+
+/// The same with more arguments for openssl, such as a protocol that begins in the clear.
+pub(crate) fn presented_with(more: &[&str], port: u16, name: &str, ca: &Path) -> Result<String> {
     let output = Command::new("openssl")
         .args([
             "s_client",
@@ -127,6 +150,7 @@ pub(crate) fn presented(port: u16, name: &str, ca: &Path) -> Result<String> {
             "-verify_return_error",
         ])
         .args(["-verify_hostname", name, "-CAfile", &ca.display().to_string()])
+        .args(more)
         .stdin(std::process::Stdio::null())
         .output()
         .context("run openssl")?;

@@ -116,6 +116,23 @@ impl PostgresServer {
         text.trim().parse().expect("a number")
     }
 
+    /// The command that has it read its configuration and its certificate again, as its own user.
+    pub(crate) fn reload_command(&self) -> Vec<String> {
+        let command = unprivileged(&program("pg_ctl"));
+        let named = command.get_program().to_string_lossy().into_owned();
+        // A hook's program is named by its absolute path.
+        let program = if named == "setpriv" { "/usr/bin/setpriv".to_owned() } else { named };
+        let arguments = command.get_args().map(|word| word.to_string_lossy().into_owned());
+        let words = std::iter::once(program).chain(arguments);
+        let data = self.folder.join("data").display().to_string();
+        words.chain(["reload".to_owned(), "-D".to_owned(), data]).collect()
+    }
+
+    /// The user and group that it runs as, where that is not this process's.
+    pub(crate) fn runs_as(&self) -> Option<u32> {
+        is_root().then_some(NOBODY)
+    }
+
     /// Everything that the server has logged.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.join("log")).expect("the log is read")).into_owned()

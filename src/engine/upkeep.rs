@@ -1,5 +1,5 @@
 //! What is local to a process and harmless to miss or repeat: the ballast, forgotten answers, re-encryption, the
-//! watchdog. Nothing here rotates a secret.
+//! daily look for certificates, the watchdog. Nothing here rotates a secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,6 +38,7 @@ impl Upkeep {
         scheduler.add(every(engine, "*/5 * * * * *", learn)?).await?;
         scheduler.add(every(engine, "0 17 * * * *", forget)?).await?;
         scheduler.add(every(engine, "30 * * * * *", sign)?).await?;
+        scheduler.add(every(engine, "45 * * * * *", scan)?).await?;
         if let Some((interval, feed)) = feeding {
             feed();
             let job = Job::new_repeated_async(interval, move |_, _| {
@@ -95,6 +96,10 @@ async fn learn(engine: Arc<Engine>) -> Result<(), Trouble> {
 
 async fn sign(engine: Arc<Engine>) -> Result<(), Trouble> {
     engine.sign_lists_again().await.map(|_: usize| ())
+}
+
+async fn scan(engine: Arc<Engine>) -> Result<(), Trouble> {
+    engine.scan_again().await
 }
 
 async fn forget(engine: Arc<Engine>) -> Result<(), Trouble> {

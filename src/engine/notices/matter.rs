@@ -203,6 +203,8 @@ fn alert_words(event: &Event, about: &About) -> Option<Words> {
         alert::DELIVERY => ("delivery.failing", Severity::Error),
         alert::RETIREMENT => ("retirement.failing", Severity::Warning),
         alert::CHANNEL => ("channel.failing", Severity::Error),
+        alert::VANISHED => ("certificate.vanished", Severity::Error),
+        alert::DIFFERS => ("certificate.differs", Severity::Error),
         _ => ("alert", Severity::Warning),
     };
     let is_closed = event.kind == "alert.closed";

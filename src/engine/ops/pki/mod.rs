@@ -7,6 +7,7 @@ pub mod crl;
 pub mod issue;
 mod key;
 mod record;
+pub mod scan;
 pub mod view;
 
 pub use accounts::ACME;

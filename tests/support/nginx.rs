@@ -79,6 +79,13 @@ impl Nginx {
         script
     }
 
+    /// Starts it, or has it read its files again.
+    pub(crate) fn reload(&self) -> Result<()> {
+        let done = Command::new("/bin/sh").arg(self.reload_script()).status().context("run nginx")?;
+        ensure!(done.success(), "{}", self.log());
+        Ok(())
+    }
+
     fn command(&self, arguments: &[&str]) -> Vec<String> {
         let folder = self.folder.path().display().to_string();
         let conf = format!("{folder}/nginx.conf");

@@ -140,36 +140,34 @@ pub async fn forget(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<(
         .await
 }
 
-impl Engine {
-    /// Repeats the kept scans that are due. Harmless to miss or repeat.
-    pub(crate) async fn scan_again(self: &Arc<Self>) -> Result<(), Trouble> {
-        let mut tx = self.store.read().await?;
-        let rows = document::list(&mut tx, self.keyring(), &self.tenant, SCAN, "", MOST).await?;
-        drop(tx);
-        for row in rows {
-            let Some(body) = read(&row) else { continue };
-            let is_due = body.next_at.0 <= self.now() && self.find_scan_roots(&body.roots).is_ok();
-            if !is_due || self.is_stopping() {
-                continue;
-            }
-            if let Err(trouble) = self.repeat(row, body).await {
-                tracing::warn!(code = %trouble.code, "a scan: {trouble}");
-            }
+/// Repeats the kept scans that are due. Harmless to miss or repeat.
+pub async fn again(engine: &Arc<Engine>) -> Result<(), Trouble> {
+    let mut tx = engine.store.read().await?;
+    let rows = document::list(&mut tx, engine.keyring(), &engine.tenant, SCAN, "", MOST).await?;
+    drop(tx);
+    for row in rows {
+        let Some(body) = read(&row) else { continue };
+        let is_due = body.next_at.0 <= engine.now() && engine.find_scan_roots(&body.roots).is_ok();
+        if !is_due || engine.is_stopping() {
+            continue;
         }
-        Ok(())
+        if let Err(trouble) = repeat(engine, row, body).await {
+            tracing::warn!(code = %trouble.code, "a scan: {trouble}");
+        }
     }
+    Ok(())
+}
 
-    async fn repeat(self: &Arc<Self>, row: Document, body: KeptScan) -> Result<(), Trouble> {
-        let actor = Actor::daemon();
-        if !Asked::new(self, &actor).take_scan(row, body.clone()).await? {
-            return Ok(());
-        }
-        let KeptScan { name, roots, endpoints, .. } = body;
-        let request = ScanCertificates { roots, endpoints, ..ScanCertificates::default() };
-        let report = run(self, &actor, &request).await?;
-        for remark in &report.remarks {
-            tracing::warn!(scan = %name, "{remark}");
-        }
-        keep(self, &actor, &name, &request, &report).await
+async fn repeat(engine: &Arc<Engine>, row: Document, body: KeptScan) -> Result<(), Trouble> {
+    let actor = Actor::daemon();
+    if !Asked::new(engine, &actor).take_scan(row, body.clone()).await? {
+        return Ok(());
     }
+    let KeptScan { name, roots, endpoints, .. } = body;
+    let request = ScanCertificates { roots, endpoints, ..ScanCertificates::default() };
+    let report = run(engine, &actor, &request).await?;
+    for remark in &report.remarks {
+        tracing::warn!(scan = %name, "{remark}");
+    }
+    keep(engine, &actor, &name, &request, &report).await
 }

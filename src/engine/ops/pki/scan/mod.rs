@@ -13,5 +13,5 @@ mod report;
 mod walk;
 
 pub use ask::scan;
-pub use kept::{forget, list};
+pub use kept::{again, forget, list};
 pub use report::{FoundCertificate, KeptScan, ScanCertificates, ScanReport};

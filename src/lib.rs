@@ -4,8 +4,8 @@
 //!
 //! - Floor 0: [`model`], the words of the house as types; [`clock`], time as it is passed in.
 //! - Floor 1, pure: [`rotation`], the saga; [`schedule`], when; [`expiry`], which warning and whether a read is
-//!   refused; [`keyring`], the only code that sees raw keys; [`access`], what a token may do; [`config`], the
-//!   configuration file; [`pki`], certificates that are found. `config` may import `keyring` and `schedule`. `expiry` may import `schedule`.
+//!   refused; [`keyring`], the only code that sees raw keys; [`access`], what a token may do; [`pki`],
+//!   certificates; [`config`], the configuration file. `config` may import `keyring` and `schedule`. `expiry` may import `schedule`.
 //! - Floor 2: [`store`], rows in and out; [`notify`], channels: what a notice looks like and how it is sent.
 //! - Floor 3: [`engine`], the only place where things happen.
 //! - Floor 4: [`http`], the API; [`cli`], its client. `cli` may import `http`, for the words of the API.

@@ -1,7 +1,7 @@
 //! What is wrong with a certificate and what stands beside it, as far as names and identifiers tell. Signatures are
 //! checked by whoever trusts it.
 
-use keywheel_certificate::x509::Facts;
+use super::x509::Facts;
 
 /// The least RSA modulus, in bits, that browsers take.
 const LEAST_RSA_BITS: u32 = 2_048;

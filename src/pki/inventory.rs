@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use keywheel_certificate::x509::Facts;
 use serde::{Deserialize, Serialize};
+
+use super::x509::Facts;
 
 /// A certificate as it was seen somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +247,16 @@ fn absent(known: &Known, index: usize, standing: Standing, obstacle: Option<Obst
     Line { path: known.path.clone(), slot: known.slot, standing, seen: None, known: Some(index), obstacle }
 }
 
+type IsMatch = fn(&Seen, &Seen) -> bool;
+
+/// How the certificates of a file find those that were known in it: the same one first, wherever it stands; then one
+/// for one, those of the same names before.
+const ROUNDS: [(Standing, IsMatch); 3] = [
+    (Standing::Same, |known, seen| known.sha256 == seen.sha256),
+    (Standing::Renewed, |known, seen| known.names == seen.names),
+    (Standing::Renewed, |_, _| true),
+];
+
 fn compare_file(path: &str, file: &FileSeen, known: &[Known], before: &[usize]) -> Vec<Line> {
     let leaves = match &file.looked {
         Looked::Leaves(leaves) => leaves,
@@ -268,14 +279,7 @@ fn compare_file(path: &str, file: &FileSeen, known: &[Known], before: &[usize]) 
         let slot = known[index].slot;
         Line { path: path.to_owned(), slot, standing, seen: Some(seen.clone()), known: Some(index), obstacle: None }
     };
-    // The same certificate first, wherever it stands in the file; then one for one, those of the same names before.
-    type Match = fn(&Seen, &Seen) -> bool;
-    let rounds: [(Standing, Match); 3] = [
-        (Standing::Same, |known, seen| known.sha256 == seen.sha256),
-        (Standing::Renewed, |known, seen| known.names == seen.names),
-        (Standing::Renewed, |_, _| true),
-    ];
-    for (standing, is_match) in rounds {
+    for (standing, is_match) in ROUNDS {
         for (seen, place) in leaves.iter().zip(&mut lines).filter(|(_, place)| place.is_none()) {
             let Some(at) = open.iter().position(|index| is_match(&known[*index].certificate, seen)) else { continue };
             *place = Some(line(seen, open.remove(at), standing));

@@ -1,10 +1,15 @@
-//! Floor 1: certificates that are found and not made here: what a file may hold, where it lies, what is wrong with its
-//! chain, and what changed since it was last seen. No I/O and no clock; nothing here sees a private key.
+//! Floor 1: certificates, on the X.509 library of `rotators/certificate`: what it can read, make, look at and ask for.
+//!
+//! The only place that names that library outside the composition root. What rotates certificates is not used here.
+//! Beside it, pure: certificates that are found and not made here: what a file may hold, how its place is called, what
+//! is wrong with its chain, and what changed since it was last seen.
 
 mod chain;
 mod form;
 mod inventory;
 mod place;
+
+pub use keywheel_certificate::{acme, probe, x509};
 
 pub use chain::problems;
 pub use form::{Form, form_of};

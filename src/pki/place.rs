@@ -35,8 +35,8 @@ fn part(bytes: &[u8]) -> String {
     }
     let kept: String = escaped.char_indices().take_while(|(at, c)| at + c.len_utf8() <= KEPT).map(|(_, c)| c).collect();
     let digest = digest::digest(&digest::SHA256, bytes);
-    let digits: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}={digits}", kept.trim_end())
+    let start = digest.as_ref().iter().take(8).fold(0_u64, |start, byte| start << 8 | u64::from(*byte));
+    format!("{}={start:016x}", kept.trim_end())
 }
 
 /// Whether each piece of a long text could stand in a name.

@@ -99,8 +99,7 @@ pub(crate) fn told(report: &Value) -> Vec<String> {
 
 /// The kinds of the events of a secret, oldest first.
 pub(crate) async fn events(daemon: &Daemon, name: &str) -> Result<Vec<String>> {
-    let id = daemon.secret(name).await?["id"].as_str().context("an id")?.to_owned();
-    let page = daemon.ask("GET", &format!("/events?subject={}&limit=100", segment(&id)), None).await?;
+    let page = daemon.ask("GET", &format!("/events?subject={}&limit=100", segment(name)), None).await?;
     let items = page["items"].as_array().context("a page of events")?;
-    Ok(items.iter().filter_map(|event| event["kind"].as_str()).map(str::to_owned).collect())
+    Ok(items.iter().rev().filter_map(|event| event["kind"].as_str()).map(str::to_owned).collect())
 }

@@ -246,7 +246,36 @@ async fn scans_are_kept_listed_and_forgotten() -> Result<()> {
     daemon.cli_ok(&["cert", "scans", "--forget", "etc"], None).await?;
     let listed = daemon.cli_ok(&["cert", "scans"], None).await?;
     ensure!(listed.stdout.lines().count() == 3 && listed.stdout.contains("mine"), "{listed}");
-    daemon.cli_ok(&["verify"], None).await.map(drop)
+    let backup = files.beside("backup").display().to_string();
+    daemon.cli_ok(&["backup", "create", &backup], None).await?;
+    daemon.cli_ok(&["backup", "verify", &backup], None).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_name_that_is_another_secrets_is_left_alone() -> Result<()> {
+    let (files, daemon) = begin().await?;
+    daemon.cli_ok(&["secret", "put", "scan/etc/a.pem"], Some(b"value")).await?;
+    daemon.cli_ok(&["track", "add", "scan/etc/b.pem", "--expires", "2099-01-01"], None).await?;
+    files.put("a.pem", "a.example.org", 90)?;
+    files.put("b.pem", "b.example.org", 90)?;
+    let report = scan(&daemon, &["--once"]).await?;
+    for line in report["certificates"].as_array().context("lines")? {
+        ensure!(line["problems"] == json!(["name-taken"]) && line["tracked"] == Value::Null, "{report}");
+    }
+    let shown = daemon.secret("scan/etc/b.pem").await?;
+    ensure!(shown["expires_at"].as_str().is_some_and(|at| at.starts_with("2099")), "{shown}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_answer_is_no_alarm() -> Result<()> {
+    let (files, daemon) = begin().await?;
+    let (closed, hosts) = (crate::support::wait::free_port()?, files.beside("hosts.txt"));
+    fs::write(&hosts, format!("127.0.0.1:{closed};name=shop.example.org\n"))?;
+    let told = daemon.cli_ok(&["cert", "scan", "--endpoints", &hosts.display().to_string(), "--once"], None).await?;
+    ensure!(told.stdout.contains(&format!("127.0.0.1:{closed};name=shop.example.org")), "{told}");
+    ensure!(told.stdout.contains("unsure") && daemon.alerts().await?.is_empty(), "{told}");
+    Ok(())
 }
 
 #[tokio::test]

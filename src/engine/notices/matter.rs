@@ -341,6 +341,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_certificates_elsewhere_is_told() {
+        for (kind, word) in [(alert::VANISHED, "certificate.vanished"), (alert::DIFFERS, "certificate.differs")] {
+            let opened = told("alert.opened", json!({ "alert": kind, "sentence": "s", "hint": "h" })).expect("told");
+            let closed = told("alert.closed", json!({ "alert": kind })).expect("told");
+            assert_eq!((opened.message.kind.as_str(), opened.message.severity), (word, Severity::Error));
+            assert!(opened.message.thread == closed.message.thread && closed.is_answer);
+        }
+    }
+
+    #[test]
     fn links_come_from_the_configured_address_alone() {
         let matter = told("rotation.planned", json!({})).expect("told");
         assert_eq!(matter.message.link.as_deref(), Some("https://keys.example.org/ui/secrets/billing/db"));

@@ -19,8 +19,7 @@ use crate::{
     },
     model::Actor,
     pki::{
-        Candidate, FileSeen, Known, Line, Looked, Origin, Seen, Standing, Tracked, Walk, compare, compare_endpoint,
-        secret_name,
+        Candidate, Known, Line, Looked, Origin, Seen, Standing, Tracked, Walk, compare, compare_endpoint, secret_name,
     },
 };
 
@@ -31,6 +30,7 @@ type Root = (String, PathBuf);
 /// repeated daily. Errors: `unknown-scan-root`, `nothing-to-scan`, `endpoint-invalid`.
 pub async fn scan(engine: &Arc<Engine>, actor: &Actor, request: ScanCertificates) -> Result<ScanReport, Trouble> {
     check_text("reason", &request.reason)?;
+    engine.find_scan_roots(&request.roots)?;
     let name = kept::name_of(&request)?;
     let mut report = run(engine, actor, &request).await?;
     if !request.once {
@@ -68,13 +68,13 @@ impl Engine {
         if names.is_empty() {
             return Ok(all.iter().map(|(name, path)| (name.clone(), path.clone())).collect());
         }
-        let find = |name: &String| match all.get(name) {
-            Some(path) => Ok((name.clone(), path.clone())),
-            None => {
+        let find = |name: &String| {
+            let path = all.get(name).ok_or_else(|| {
                 let sentence = format!("no scan root is named `{name}`");
                 let hint = "add `[[scan_root]]` with that name to the configuration file, and restart the daemon";
-                Err(Trouble::new(Kind::Invalid, "unknown-scan-root", sentence, hint))
-            }
+                Trouble::new(Kind::Invalid, "unknown-scan-root", sentence, hint)
+            })?;
+            Ok((name.clone(), path.clone()))
         };
         let mut names = names.to_vec();
         names.sort_unstable();
@@ -121,7 +121,7 @@ async fn scan_root(
         let is_missed = held.is_some_and(|held| missed.contains(held.secret.id.as_str()));
         let kept = asked.keep_line(&root, &line, held, is_missed).await?;
         let mut found = FoundCertificate::of_line(&root, &line, asked.now);
-        found.tracked = name_where(&kept, || secret_name(&root, &line.path, line.slot));
+        found.tracked = name_where(kept, || secret_name(&root, &line.path, line.slot));
         found.problems.extend((kept == Kept::Taken).then(|| "name-taken".to_owned()));
         report.certificates.push(found);
     }
@@ -129,11 +129,7 @@ async fn scan_root(
 }
 
 fn leaves(walk: &Walk) -> impl Iterator<Item = &Seen> {
-    let of_file = |file: &FileSeen| match &file.looked {
-        Looked::Leaves(_) => true,
-        Looked::Closed(_) => false,
-    };
-    walk.files.iter().filter(move |file| of_file(file)).flat_map(|file| match &file.looked {
+    walk.files.iter().flat_map(|file| match &file.looked {
         Looked::Leaves(leaves) => leaves.as_slice(),
         Looked::Closed(_) => &[],
     })
@@ -152,10 +148,10 @@ fn remarks(root: &str, walk: &Walk) -> Vec<String> {
 }
 
 fn name_where(
-    kept: &Kept,
+    kept: Kept,
     name: impl FnOnce() -> Result<crate::model::Name, crate::model::NameError>,
 ) -> Option<String> {
-    if *kept == Kept::Tracked { name().ok().map(|name| name.to_string()) } else { None }
+    if kept == Kept::Tracked { name().ok().map(|name| name.to_string()) } else { None }
 }
 
 impl Asked {
@@ -253,7 +249,7 @@ impl Asked {
             }
         };
         all.extend((kept == Kept::Taken).then(|| "name-taken".to_owned()));
-        let tracked = name_where(&kept, || secret_name("endpoint", &at.place, 1));
+        let tracked = name_where(kept, || secret_name("endpoint", &at.place, 1));
         Ok(FoundCertificate { tracked, ..FoundCertificate::of(at.place, standing, Some(&seen), all) })
     }
 }

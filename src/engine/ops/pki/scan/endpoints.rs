@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use keywheel_certificate::{
-    probe::{Presented, ProbeAddress, StartTls, handshake},
-    x509::{Certificate, Facts},
-};
 
 use crate::{
     engine::{
         Trouble,
         ops::{asked::invalid, pki::record::issuer_of},
     },
-    pki::{Seen, problems},
+    pki::{
+        Seen,
+        probe::{Presented, ProbeAddress, StartTls, handshake},
+        problems,
+        x509::{Certificate, Facts},
+    },
 };
 
 /// The most endpoints of a scan.

@@ -10,16 +10,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keywheel_certificate::x509::{Certificate, bundle};
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
+    fs::{Dir, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     engine::ops::pki::record::issuer_of,
-    pki::{FileSeen, Form, Looked, Obstacle, Seen, Walk, escape, form_of, problems},
+    pki::{
+        FileSeen, Form, Looked, Obstacle, Seen, Walk, escape, form_of, problems,
+        x509::{Certificate, bundle},
+    },
 };
 
 /// The longest file that is read, in bytes.
@@ -28,11 +30,11 @@ const LONGEST: u64 = 1 << 20;
 const DEEPEST: usize = 24;
 /// The most entries of folders that are looked at.
 const MOST_ENTRIES: usize = 200_000;
-/// The most files that may hold certificates.
-const MOST_FILES: usize = 5_000;
+/// The most files that may hold certificates, and the most certificates in them.
+const MOST_FOUND: usize = 5_000;
 
 /// Kinds of file systems that hold no files: what the kernel tells about itself (`linux/magic.h`).
-const SPECIAL: [u32; 10] = [
+const SPECIAL: [FsWord; 8] = [
     0x9fa0,      // proc
     0x6265_6572, // sysfs
     0x6367_7270, // cgroup2
@@ -41,8 +43,6 @@ const SPECIAL: [u32; 10] = [
     0x6462_6720, // debugfs
     0x7472_6163, // tracefs
     0x7363_6673, // securityfs
-    0xcafe_4a11, // bpf
-    0x1980_0202, // mqueue
 ];
 
 /// Walks below a root until `is_over`. Errors: the root cannot be opened.
@@ -50,7 +50,7 @@ pub(super) fn walk(root: &Path, is_over: &dyn Fn() -> bool) -> io::Result<Walk> 
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
     let mut walker =
-        Walker { root, is_over, entries: 0, seen: BTreeMap::new(), files: Vec::new(), walk: Walk::default() };
+        Walker { root, is_over, entries: 0, found: 0, seen: BTreeMap::new(), files: Vec::new(), walk: Walk::default() };
     let mut open = vec![PathBuf::new()];
     while let Some(folder) = open.pop() {
         match walker.list(&folder) {
@@ -77,6 +77,7 @@ struct Walker<'w> {
     root: OwnedFd,
     is_over: &'w dyn Fn() -> bool,
     entries: usize,
+    found: usize,
     /// The place in `files` of what was looked at, by device and number; none where it holds nothing.
     seen: BTreeMap<(u64, u64), Option<usize>>,
     files: Vec<Visited>,
@@ -111,7 +112,7 @@ impl Walker<'_> {
         let mut below = Vec::new();
         for (name, kind) in names {
             self.entries += 1;
-            if self.entries > MOST_ENTRIES || self.files.len() >= MOST_FILES || (self.is_over)() {
+            if self.entries > MOST_ENTRIES || self.found >= MOST_FOUND || (self.is_over)() {
                 self.walk.is_cut = true;
                 return Ok(Vec::new());
             }
@@ -164,6 +165,7 @@ impl Walker<'_> {
         }
         let looked = self.look(path, stat);
         let place = looked.map(|looked| {
+            self.found += if let Looked::Leaves(leaves) = &looked { leaves.len() } else { 1 };
             self.files.push(Visited { paths: vec![paths], looked });
             self.files.len() - 1
         });
@@ -211,9 +213,7 @@ impl Visited {
 }
 
 fn is_special(folder: &OwnedFd) -> Result<bool, Errno> {
-    let kind = rustix::fs::fstatfs(folder)?.f_type;
-    // The type of the field differs between machines; the numbers fit in 32 bits.
-    Ok(SPECIAL.iter().any(|special| u64::from(*special) == kind as u64 & 0xffff_ffff))
+    Ok(SPECIAL.contains(&rustix::fs::fstatfs(folder)?.f_type))
 }
 
 /// The leaves in the bytes of a file.

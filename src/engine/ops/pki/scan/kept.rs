@@ -134,7 +134,7 @@ pub async fn forget(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Result<(
                 })?;
                 document::delete(tx, asked.tenant(), &found.id).await?;
                 let facts = json!({ "v": 1, "name": found.name });
-                asked.tell_of_document(tx, &found, "scan.forgotten", facts, "", Vec::new()).await
+                asked.tell_of_document(tx, &found, "document.deleted", facts, "", Vec::new()).await
             })
         })
         .await

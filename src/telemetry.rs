@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::IsTerminal,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -16,13 +16,13 @@ use prometheus_client::{
         family::Family,
         gauge::{ConstGauge, Gauge},
     },
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     config::{Log, LogFormat},
-    engine::Engine,
+    engine::{Counts, Engine},
 };
 
 /// Sends log lines to standard error. A level that cannot be read becomes `info`, with a warning. A panic is logged by
@@ -78,6 +78,27 @@ impl Metrics {
     }
 }
 
+/// When things end, as seconds since 1970: whoever reads them subtracts the time of reading.
+fn encode_ends(counts: &Counts, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let ends = counts.dates.lock().unwrap_or_else(PoisonError::into_inner);
+    let kinds = [
+        ("certificate_not_after_timestamp", "When the current certificate ends", &ends.certificates),
+        ("certificate_renewal_timestamp", "When the certificate is renewed next", &ends.renewals),
+        ("tracked_expiry_timestamp", "When what is tracked expires", &ends.tracked),
+    ];
+    for (name, about, dates) in kinds {
+        // A family without members would be a description of nothing.
+        if dates.is_empty() {
+            continue;
+        }
+        let mut family = encoder.encode_descriptor(name, about, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for (name, at) in dates {
+            ConstGauge::new(at.timestamp()).encode(family.encode_family(&[("name", name.as_str())])?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the engine's counts at each scrape.
 struct Counted {
     engine: Arc<Engine>,
@@ -123,6 +144,6 @@ impl Collector for Counted {
         for (outcome, count) in counts.rotations() {
             ConstCounter::new(count).encode(rotations.encode_family(&[("outcome", outcome)])?)?;
         }
-        Ok(())
+        encode_ends(counts, &mut encoder)
     }
 }

@@ -129,6 +129,7 @@ fn options(config: &Config) -> Options {
         expiry_margin: engine.expiry_margin.as_duration(),
         hooks: config.hooks.iter().map(hook).collect(),
         delivery_roots: config.delivery_roots.iter().map(root).collect(),
+        scan_roots: config.scan_roots.iter().map(|root| (root.name.clone(), root.path.clone())).collect(),
         data_dir: config.daemon.data_dir.clone(),
         ballast: engine.ballast.0,
         keys: Some(config.keys.source(&config.daemon.data_dir)),

@@ -36,6 +36,10 @@ pub(crate) mod kind {
     pub(crate) const RETIREMENT: &str = "retirement-failing";
     /// Notices cannot be delivered by a channel.
     pub(crate) const CHANNEL: &str = "channel-failing";
+    /// A certificate that was found before is gone.
+    pub(crate) const VANISHED: &str = "certificate-vanished";
+    /// An endpoint presents an older certificate than is known for its names.
+    pub(crate) const DIFFERS: &str = "certificate-differs";
 }
 
 /// Something that is wrong.

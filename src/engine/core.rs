@@ -96,6 +96,8 @@ pub struct Options {
     pub hooks: BTreeMap<String, Hook>,
     /// Folders that may be written below, by name.
     pub delivery_roots: BTreeMap<String, DeliveryRoot>,
+    /// Folders below which certificates may be looked for, by name.
+    pub scan_roots: BTreeMap<String, PathBuf>,
     /// Where the daemon keeps its files.
     pub data_dir: PathBuf,
     /// Where the master keys come from, for their rotation; none where they cannot be rotated.
@@ -123,6 +125,7 @@ impl Default for Options {
             expiry_margin: Duration::from_hours(24),
             hooks: BTreeMap::new(),
             delivery_roots: BTreeMap::new(),
+            scan_roots: BTreeMap::new(),
             data_dir: PathBuf::new(),
             keys: None,
             ballast: 8 << 20,
@@ -193,6 +196,8 @@ pub struct Engine {
     pub(super) uses: Uses,
     /// Held while keys are rotated: one rotation of keys at a time.
     pub(super) keys_rotating: tokio::sync::Mutex<()>,
+    /// Held while certificates are looked for: one scan at a time.
+    pub(super) scanning: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -224,6 +229,7 @@ impl Engine {
             listening: Listening::default(),
             uses: Uses::default(),
             keys_rotating: tokio::sync::Mutex::default(),
+            scanning: tokio::sync::Mutex::default(),
         })
     }
 

@@ -13,7 +13,11 @@ use std::{
 };
 
 use super::{Engine, Trouble};
-use crate::store::{agenda, notices::send, overview};
+use crate::store::{
+    agenda,
+    notices::send,
+    overview::{self, Dates},
+};
 
 /// How long what was counted in the store is told again.
 const FRESH: Duration = Duration::from_secs(15);
@@ -39,6 +43,19 @@ pub struct Counts {
     pub oldest_send: AtomicI64,
     /// Notices given up by a channel.
     pub dead_letters: AtomicI64,
+    /// When things end.
+    pub dates: Mutex<Ends>,
+}
+
+/// When things end, by the name of the secret; the earliest of each kind, at most 10,000.
+#[derive(Debug, Default)]
+pub struct Ends {
+    /// The current certificates of secrets.
+    pub certificates: Dates,
+    /// The next renewals of certificates.
+    pub renewals: Dates,
+    /// What is tracked.
+    pub tracked: Dates,
 }
 
 impl Counts {
@@ -78,6 +95,12 @@ impl Engine {
         let found = overview::count(&mut tx, &self.tenant).await?;
         let due = agenda::count_due(&mut tx, self.now()).await?;
         let backlog = send::read_backlog(&mut tx, &self.tenant).await?;
+        let ends = Ends {
+            certificates: overview::list_ends(&mut tx, &self.tenant).await?,
+            renewals: overview::list_renewals(&mut tx, &self.tenant).await?,
+            tracked: overview::list_tracked(&mut tx, &self.tenant).await?,
+        };
+        *self.counts.dates.lock().unwrap_or_else(PoisonError::into_inner) = ends;
         let oldest = backlog.oldest_at.map_or(0, |at| (self.now() - at).num_seconds().max(0));
         self.counts.oldest_send.store(oldest, Ordering::Relaxed);
         self.counts.dead_letters.store(backlog.dead, Ordering::Relaxed);

@@ -36,4 +36,4 @@ pub use core::{DeliveryRoot, Engine, Hook, HookFailure, Options, Parts, Rotators
 pub use room::{TellsFull, make_room};
 pub use trouble::{Kind, Trouble};
 pub use upkeep::{Feed, Upkeep};
-pub use {counts::Counts, deliver::FileSettings, notices::rules};
+pub use {counts::Counts, counts::Ends, deliver::FileSettings, notices::rules};

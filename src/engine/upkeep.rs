@@ -1,12 +1,15 @@
 //! What is local to a process and harmless to miss or repeat: the ballast, forgotten answers, re-encryption, the
-//! watchdog. Nothing here rotates a secret.
+//! daily look for certificates, the watchdog. Nothing here rotates a secret.
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use super::{Engine, Trouble, ops::keys};
+use super::{
+    Engine, Trouble,
+    ops::{keys, pki::scan},
+};
 use crate::store::{certificate, idempotency, notices::notice};
 
 /// Says that the process lives.
@@ -38,6 +41,7 @@ impl Upkeep {
         scheduler.add(every(engine, "*/5 * * * * *", learn)?).await?;
         scheduler.add(every(engine, "0 17 * * * *", forget)?).await?;
         scheduler.add(every(engine, "30 * * * * *", sign)?).await?;
+        scheduler.add(every(engine, "45 * * * * *", look)?).await?;
         if let Some((interval, feed)) = feeding {
             feed();
             let job = Job::new_repeated_async(interval, move |_, _| {
@@ -96,6 +100,10 @@ async fn learn(engine: Arc<Engine>) -> Result<(), Trouble> {
 async fn sign(engine: Arc<Engine>) -> Result<(), Trouble> {
     engine.advance_rollovers().await?;
     engine.sign_lists_again().await.map(|_: usize| ())
+}
+
+async fn look(engine: Arc<Engine>) -> Result<(), Trouble> {
+    scan::again(&engine).await
 }
 
 async fn forget(engine: Arc<Engine>) -> Result<(), Trouble> {

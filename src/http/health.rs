@@ -1,4 +1,5 @@
-//! `/healthz` and `/metrics`: open to whoever reaches the listener; they tell nothing about secrets.
+//! `/healthz` and `/metrics`: open to whoever reaches the listener. Metrics tell the names of certificates and of what
+//! is tracked, and when they end; nothing else about secrets. The listener for other machines has no `/metrics`.
 
 use axum::{
     Json,

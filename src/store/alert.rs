@@ -100,6 +100,17 @@ pub async fn close_all(tx: &mut Tx, tenant: &TenantId, subject: &str, now: DateT
     )
 }
 
+/// What has an open alert of a kind, by id.
+pub async fn list_subjects(tx: &mut Tx, tenant: &TenantId, kind: &str) -> Result<Vec<String>, StoreError> {
+    on!(tx, "list what has an alert", |conn| {
+        sqlx::query_scalar("SELECT subject FROM alert WHERE tenant_id = $1 AND kind = $2 AND closed_at IS NULL")
+            .bind(tenant.as_str())
+            .bind(kind)
+            .fetch_all(&mut *conn)
+            .await
+    })
+}
+
 /// The open alerts of a tenant, oldest first; of one subject if it is given.
 pub async fn list_open(tx: &mut Tx, tenant: &TenantId, subject: Option<&str>) -> Result<Vec<Alert>, StoreError> {
     type Row = (String, String, String, String, i64, Option<i64>);

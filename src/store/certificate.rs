@@ -189,6 +189,22 @@ pub async fn find_of_secret(
     row.map(|row| row.into_certificate(keyring)).transpose()
 }
 
+/// The certificates of the current versions of secrets, those that end first in front, at most 10,000.
+pub async fn list_current(tx: &mut Tx, keyring: &Keyring, tenant: &TenantId) -> Result<Vec<Certificate>, StoreError> {
+    let rows: Vec<CertificateRow> = on!(tx, "list the certificates of current versions", |conn| {
+        sqlx::query_as(select!(
+            "WHERE tenant_id = $1 AND EXISTS
+                 (SELECT 1 FROM version WHERE version.secret_id = certificate.secret_id AND version.tenant_id = $1
+                      AND version.stage = 'current' AND version.identity = certificate.serial)
+             ORDER BY not_after, id LIMIT 10000"
+        ))
+        .bind(tenant.as_str())
+        .fetch_all(&mut *conn)
+        .await
+    })?;
+    rows.into_iter().map(|row| row.into_certificate(keyring)).collect()
+}
+
 /// Inserts the certificate of a version, unless the secret has it already: a kept one that comes back.
 pub async fn insert_of_version(
     tx: &mut Tx,

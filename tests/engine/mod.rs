@@ -7,6 +7,7 @@ mod meanwhile;
 mod missed;
 pub(crate) mod notices;
 mod rotation;
+mod scans;
 mod steps;
 pub(crate) mod still;
 mod told_year;

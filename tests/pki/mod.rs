@@ -3,6 +3,7 @@
 mod authorities;
 mod behind;
 mod clocked;
+pub(crate) mod files;
 mod full;
 mod killed;
 mod listener;
@@ -11,6 +12,7 @@ mod pair;
 mod postgres_tls;
 mod public;
 mod rollover;
+mod scan;
 mod served;
 mod switched;
 mod world;

@@ -6,7 +6,7 @@ use crate::pki::x509::{KeyKind, Profile};
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{ca, export, inspect};
+use super::{ca, export, inspect, scan, scans};
 use crate::{
     cli::{
         CliError, Cx, Exit, input, output,
@@ -87,6 +87,14 @@ enum What {
     #[command(after_help = "Examples:\n  keywheel cert inspect /etc/nginx/tls/shop/current/fullchain.pem\n  keywheel \
                             cert inspect shop.example.org:443")]
     Inspect(inspect::Args),
+    /// Finds certificates below the scan roots of the configuration file and at endpoints, and tracks them.
+    #[command(after_help = "Roots are named, not paths: see `[[scan_root]]`. The scan is kept and repeated daily.\n\n\
+                            Examples:\n  keywheel cert scan\n  keywheel cert scan etc opt --once\n  keywheel cert \
+                            scan --endpoints hosts.txt --name outside")]
+    Scan(scan::Args),
+    /// Lists the scans that are repeated daily.
+    #[command(after_help = "Examples:\n  keywheel cert scans\n  keywheel cert scans --forget outside")]
+    Scans(scans::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -307,6 +315,8 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             });
         }
         What::Inspect(args) => return inspect::run(cx, args).await,
+        What::Scan(args) => return scan::run(cx, args).await,
+        What::Scans(args) => return scans::run(cx, args).await,
     }
     Ok(Exit::Done)
 }

@@ -5,3 +5,5 @@ pub(in crate::cli) mod ca;
 pub(in crate::cli) mod cert;
 mod export;
 mod inspect;
+mod scan;
+mod scans;

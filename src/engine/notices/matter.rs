@@ -203,6 +203,8 @@ fn alert_words(event: &Event, about: &About) -> Option<Words> {
         alert::DELIVERY => ("delivery.failing", Severity::Error),
         alert::RETIREMENT => ("retirement.failing", Severity::Warning),
         alert::CHANNEL => ("channel.failing", Severity::Error),
+        alert::VANISHED => ("certificate.vanished", Severity::Error),
+        alert::DIFFERS => ("certificate.differs", Severity::Error),
         _ => ("alert", Severity::Warning),
     };
     let is_closed = event.kind == "alert.closed";
@@ -336,6 +338,16 @@ mod tests {
         assert!(told("alert.opened", json!({ "alert": alert::STUCK })).is_none());
         assert!(told("alert.opened", json!({ "alert": alert::DRIFTED, "sentence": "s" })).is_some());
         assert!(told("secret.created", json!({})).is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_certificates_elsewhere_is_told() {
+        for (kind, word) in [(alert::VANISHED, "certificate.vanished"), (alert::DIFFERS, "certificate.differs")] {
+            let opened = told("alert.opened", json!({ "alert": kind, "sentence": "s", "hint": "h" })).expect("told");
+            let closed = told("alert.closed", json!({ "alert": kind })).expect("told");
+            assert_eq!((opened.message.kind.as_str(), opened.message.severity), (word, Severity::Error));
+            assert!(opened.message.thread == closed.message.thread && closed.is_answer);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod notices;
 mod rotations;
 mod routes;
 mod routing;
+mod scans;
 mod schedules;
 mod secrets;
 mod status;

@@ -4,7 +4,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     accounts, adopt, authorities, backup, certificates, channels, deliveries, events, expiring, keys, notices,
-    rotations, routing, schedules, secrets, status, targets, tokens, values,
+    rotations, routing, scans, schedules, secrets, status, targets, tokens, values,
 };
 use crate::http::ApiState;
 
@@ -29,5 +29,6 @@ pub(in crate::http) fn routes() -> OpenApiRouter<ApiState> {
         .merge(accounts::routes())
         .merge(authorities::routes())
         .merge(certificates::routes())
+        .merge(scans::routes())
         .merge(tokens::routes())
 }

@@ -8,6 +8,7 @@ pub mod issue;
 mod key;
 mod record;
 pub mod rollover;
+pub mod scan;
 pub mod view;
 
 pub use accounts::ACME;

@@ -53,6 +53,7 @@ const SPAN: Duration = Duration::from_secs(4);
 const CLIENTS: usize = 16;
 const RENEWED: usize = 500;
 const INSTALLED: usize = 300;
+const KEYS: usize = 8;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -145,7 +146,6 @@ async fn bare() -> Result<f64> {
 async fn from_the_pool() -> Result<()> {
     let world = World::new(Options::default()).await?;
     authority(&world.engine).await?;
-    const KEYS: usize = 8;
     RsaPool::shared().warm(KeyKind::Rsa2048, KEYS);
     let begin = Instant::now();
     while RsaPool::shared().ready(KeyKind::Rsa2048) < KEYS && begin.elapsed() < Duration::from_mins(3) {

@@ -129,7 +129,7 @@ impl PostgresServer {
     }
 
     /// The user and group that it runs as, where that is not this process's.
-    pub(crate) fn runs_as(&self) -> Option<u32> {
+    pub(crate) fn runs_as() -> Option<u32> {
         is_root().then_some(NOBODY)
     }
 

@@ -118,9 +118,9 @@ fn facts_of(presented: &Presented) -> Result<Seen, String> {
 mod tests {
     use super::*;
 
-    fn places(lines: &[&str]) -> Result<Vec<String>, &'static str> {
+    fn places(lines: &[&str]) -> Result<Vec<String>, String> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let read = read(&lines).map_err(|trouble| trouble.code)?;
+        let read = read(&lines).map_err(|trouble| trouble.code.into_owned())?;
         Ok(read.into_iter().map(|endpoint| endpoint.place).collect())
     }
 
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_no_endpoint_is_refused() {
         for line in ["", "shop", "a:1;starttls=ftp", "a:1;sni=b", "a:1;name=not a name", "a:1;"] {
-            assert_eq!(places(&[line]), Err("endpoint-invalid"), "{line}");
+            assert_eq!(places(&[line]), Err("endpoint-invalid".to_owned()), "{line}");
         }
     }
 }

@@ -118,6 +118,17 @@ async fn a_renewed_file_moves_the_date_and_ends_its_warning() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_over_already_is_told_at_once() -> Result<()> {
+    let (files, daemon) = begin().await?;
+    files.put("a.pem", "a.example.org", 0)?;
+    let told = daemon.cli(&["cert", "scan", "--once"], None).await?;
+    ensure!(told.code() == 5 && told.stdout.contains("new, ended"), "{told}");
+    let warned =
+        async || events(&daemon, "scan/etc/a.pem").await.ok()?.contains(&"expiry.warned".to_owned()).then_some(());
+    eventually(LIMIT, "its end is told", warned).await
+}
+
+#[tokio::test]
 async fn what_vanishes_is_an_alert_until_it_is_back_or_deleted() -> Result<()> {
     let (files, daemon) = begin().await?;
     let name = "scan/etc/a.pem";

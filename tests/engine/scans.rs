@@ -1,19 +1,10 @@
 //! Kept scans are repeated daily, on a manual clock, by one daemon of those that share a store.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use chrono::{DateTime, Utc};
 use keywheel::{
-    clock::{Clock, ManualClock, Sleep, SystemClock},
+    clock::{Clock, ManualClock, SystemClock},
     engine::{
         Options,
         ops::pki::scan::{self, ScanCertificates},
@@ -23,9 +14,13 @@ use keywheel::{
 use keywheel_contract::kit::{FakeRotator, FakeTarget};
 
 use super::world::World;
-use crate::pki::files::Files;
+use crate::{
+    pki::files::Files,
+    support::wait::{eventually, never},
+};
 
 const DAY: Duration = Duration::from_hours(24);
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn asked(roots: &[&str]) -> ScanCertificates {
     let roots = roots.iter().map(|root| (*root).to_owned()).collect();
@@ -57,48 +52,27 @@ async fn a_kept_scan_is_repeated_after_a_day_and_not_before() -> Result<()> {
     Ok(())
 }
 
-/// A clock that does not wait: at each sleep it copies a file to where it belongs, as a tool does that replaces one.
-struct Replacing {
-    from: PathBuf,
-    to: PathBuf,
-    sleeps: AtomicUsize,
-}
-
-impl Clock for Replacing {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now()
-    }
-
-    fn boot(&self) -> Duration {
-        SystemClock.boot()
-    }
-
-    fn sleep(&self, _: Duration) -> Sleep {
-        self.sleeps.fetch_add(1, Ordering::Relaxed);
-        std::fs::copy(&self.from, &self.to).expect("copied");
-        Box::pin(std::future::ready(()))
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_just_being_replaced_has_not_vanished() -> Result<()> {
     let files = Files::new()?;
     files.put("a.pem", "a.example.org", 90)?;
-    let next = files.make("b.example.org", 90)?;
-    let clock = Arc::new(Replacing { from: next, to: files.at("a.pem"), sleeps: AtomicUsize::new(0) });
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
     let options = Options { scan_roots: BTreeMap::from([("etc".to_owned(), files.root())]), ..Options::default() };
     let fake = |fake| Arc::new(FakeRotator { target: fake }) as _;
     let world = World::with(options, Arc::clone(&clock) as _, FakeTarget::new(), fake).await;
-    let me = Actor::local(1000);
-    let standing = async || {
-        let report = scan::scan(&world.engine, &me, asked(&["etc"])).await.expect("scanned");
-        report.certificates.iter().map(|one| one.standing.clone()).collect::<Vec<_>>()
-    };
-    ensure!(standing().await == ["new"] && clock.sleeps.load(Ordering::Relaxed) == 0, "nothing was missed");
+    let engine = Arc::clone(&world.engine);
+    let look = async move || scan::scan(&engine, &Actor::local(1000), asked(&["etc"])).await.expect("scanned");
+    ensure!(look().await.certificates[0].standing == "new");
     std::fs::remove_file(files.at("a.pem"))?;
-    ensure!(
-        standing().await == ["renewed"] && clock.sleeps.load(Ordering::Relaxed) == 1,
-        "it was not looked for again"
-    );
+    let scanning = tokio::spawn(async move { look().await });
+    let ended = async || scanning.is_finished().then_some(());
+    never(Duration::from_millis(300), "a verdict after one look", ended).await?;
+    files.put("a.pem", "a.example.org", 91)?;
+    let ended = async || {
+        clock.advance(Duration::from_secs(1));
+        scanning.is_finished().then_some(())
+    };
+    eventually(LIMIT, "the second look is over", ended).await?;
+    ensure!(scanning.await?.certificates[0].standing == "renewed", "it has vanished");
     Ok(())
 }

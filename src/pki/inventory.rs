@@ -226,11 +226,13 @@ pub fn compare(walk: &Walk, known: &[Known], is_ours: &dyn Fn(&Seen) -> bool, no
         let standing = if is_unsure { Standing::Unsure } else { Standing::Vanished };
         lines.extend(indexes.into_iter().map(|index| absent(&known[index], index, standing, None)));
     }
+    let linked: BTreeSet<&String> =
+        walk.files.iter().filter(|file| file.is_linked).flat_map(|file| &file.paths).collect();
     for line in lines.iter_mut().filter(|line| line.standing == Standing::New) {
         let Some(seen) = &line.seen else { continue };
         if is_ours(seen) {
             line.standing = Standing::Ours;
-        } else if is_superseded(seen, walk, now) {
+        } else if !linked.contains(&line.path) && is_superseded(seen, walk, now) {
             line.standing = Standing::Superseded;
         }
     }
@@ -303,13 +305,14 @@ fn compare_file(path: &str, file: &FileSeen, known: &[Known], before: &[usize]) 
     all
 }
 
-/// Whether a longer one of the same names lies below the same root, and a link leads to that one or this one is over:
-/// tools keep the older ones so. It is nobody's concern when such a one ends.
+/// Whether a longer one of the same names and kind of key lies below the same root, and a link leads to that one or
+/// this one is over: tools keep the older ones so. It is nobody's concern when such a one ends.
 fn is_superseded(seen: &Seen, walk: &Walk, now: DateTime<Utc>) -> bool {
     let is_over = seen.not_after <= now;
     walk.files.iter().any(|file| match &file.looked {
         Looked::Leaves(leaves) if file.is_linked || is_over => {
-            leaves.iter().any(|other| other.names == seen.names && other.not_after > seen.not_after)
+            let is_alike = |other: &&Seen| other.names == seen.names && other.key == seen.key;
+            leaves.iter().filter(is_alike).any(|other| other.not_after > seen.not_after)
         }
         _ => false,
     })

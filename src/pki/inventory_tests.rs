@@ -112,6 +112,12 @@ fn a_file_is_called_by_the_path_that_is_known() {
     let before = [known("live/a", 1, seen("a", 200))];
     let files = vec![file("archive/a2", &[seen("a", 200)]), linked(&["live/a", "archive/a3"], seen("a", 290))];
     assert_eq!(told(&walk(files), &before), ["archive/a2#1 superseded", "live/a#1 renewed"]);
+    // Two that are both in use, with keys of two kinds or not, are both of concern.
+    let files = vec![linked(&["live/b"], seen("a", 200)), linked(&["live/a"], seen("a", 290))];
+    assert_eq!(told(&walk(files), &[]), ["live/a#1 new", "live/b#1 new"]);
+    let rsa = Seen { key: "RSA 2048".to_owned(), ..seen("a", 200) };
+    let files = vec![file("b", &[rsa]), linked(&["live/a"], seen("a", 290))];
+    assert_eq!(told(&walk(files), &[]), ["b#1 new", "live/a#1 new"]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::files::{Files, KEY_MARKER, events, openssl, scan, told};
 use super::world::{NAME, World};
 use crate::support::daemon::Daemon;
+use crate::support::scene::{QUIET, start_server};
+use crate::support::shared::SharedStore;
 use crate::support::wait::eventually;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -113,6 +115,17 @@ async fn a_renewed_file_moves_the_date_and_ends_its_warning() -> Result<()> {
     ensure!(tail == ["certificate.found", "expiry.resolved", "certificate.renewed"], "{kinds:?}");
     ensure!(told(&scan(&daemon, &[]).await?) == ["etc/a.pem same"] && events(&daemon, name).await? == kinds);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_over_already_is_told_at_once() -> Result<()> {
+    let (files, daemon) = begin().await?;
+    files.put("a.pem", "a.example.org", 0)?;
+    let told = daemon.cli(&["cert", "scan", "--once"], None).await?;
+    ensure!(told.code() == 5 && told.stdout.contains("new, ended"), "{told}");
+    let warned =
+        async || events(&daemon, "scan/etc/a.pem").await.ok()?.contains(&"expiry.warned".to_owned()).then_some(());
+    eventually(LIMIT, "its end is told", warned).await
 }
 
 #[tokio::test]
@@ -229,6 +242,33 @@ async fn metrics_tell_when_things_end_as_absolute_times() -> Result<()> {
     ensure!((89..=90).contains(&days(ends)) && (59..=60).contains(&days(tracked)), "{text}");
     ensure!((58..=61).contains(&days(renewed)), "{text}");
     ensure!(text.ends_with("# EOF\n"), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_postgres_knows_the_same() -> Result<()> {
+    let (files, server) = (Files::new()?, start_server().await?);
+    let store = SharedStore::make(&server, "kept", server.port(), &format!("{QUIET}{}", files.config()));
+    let daemon = store.first().await?;
+    daemon.cli_ok(&["ca", "create", "internal", "--permit", "example.org"], None).await?;
+    daemon.cli_ok(&["cert", "issue", NAME, "--ca", "internal", "--dns", "shop.example.org"], None).await?;
+    files.put("a.pem", "a.example.org", 60)?;
+    let current = daemon.value_of(NAME, "current").await?;
+    fs::write(files.at("ours.pem"), current["certificate"].as_str().context("a certificate")?)?;
+    let body = json!({ "endpoints": [format!("127.0.0.1:{}", crate::support::wait::free_port()?)] });
+    let report = daemon.ask("POST", "/certificate-scans", Some(&body)).await?;
+    ensure!(told(&report)[1..] == ["etc/a.pem new", "etc/ours.pem ours"], "{report}");
+    let text = daemon.get("/metrics").await?.text();
+    for (family, name) in [
+        ("keywheel_certificate_not_after_timestamp_seconds", NAME),
+        ("keywheel_certificate_renewal_timestamp_seconds", NAME),
+        ("keywheel_tracked_expiry_timestamp_seconds", "scan/etc/a.pem"),
+    ] {
+        metric(&text, family, name)?;
+    }
+    fs::remove_file(files.at("a.pem"))?;
+    ensure!(told(&scan(&daemon, &["--once"]).await?)[0] == "etc/a.pem vanished");
+    ensure!(daemon.alerts().await? == ["certificate-vanished"]);
     Ok(())
 }
 

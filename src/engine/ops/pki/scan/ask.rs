@@ -1,6 +1,6 @@
 //! A scan from its request to its report: look, compare, write.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     endpoints::{self, Endpoint, Presents},
@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// When what seems to have vanished is looked for again: a file that is being replaced is away for a moment.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
 /// A scan root: its name and its folder.
 type Root = (String, PathBuf);
 
@@ -31,9 +34,9 @@ type Root = (String, PathBuf);
 pub async fn scan(engine: &Arc<Engine>, actor: &Actor, request: ScanCertificates) -> Result<ScanReport, Trouble> {
     check_text("reason", &request.reason)?;
     engine.find_scan_roots(&request.roots)?;
-    let name = kept::name_of(&request)?;
+    let name = if request.once { None } else { Some(kept::name_of(&request)?) };
     let mut report = run(engine, actor, &request).await?;
-    if !request.once {
+    if let Some(name) = name {
         kept::keep(engine, actor, &name, &request, &report).await?;
         report.kept = Some(name);
     }
@@ -93,39 +96,73 @@ async fn look_below(engine: &Arc<Engine>, path: PathBuf) -> Result<Walk, String>
     }
 }
 
-async fn scan_root(
-    engine: &Arc<Engine>,
-    actor: &Actor,
-    (root, path): Root,
-    report: &mut ScanReport,
-) -> Result<(), Trouble> {
-    let walk = match look_below(engine, path).await {
-        Ok(walk) => walk,
+/// A walk beside what was known of its root.
+struct Compared {
+    lines: Vec<Line>,
+    held: Vec<Held>,
+    /// Whether what a line is about is missed already.
+    missed: Vec<bool>,
+    remarks: Vec<String>,
+}
+
+impl Compared {
+    /// Whether something seems to have vanished that is not missed yet.
+    fn has_lost(&self) -> bool {
+        self.lines.iter().zip(&self.missed).any(|(line, missed)| line.standing == Standing::Vanished && !missed)
+    }
+}
+
+async fn scan_root(engine: &Arc<Engine>, actor: &Actor, root: Root, report: &mut ScanReport) -> Result<(), Trouble> {
+    let asked = Asked::new(engine, actor);
+    let mut looked = asked.look_at_root(&root).await?;
+    if looked.as_ref().is_ok_and(Compared::has_lost) {
+        engine.clock.sleep(SECOND_LOOK).await;
+        looked = asked.look_at_root(&root).await?;
+    }
+    let (name, _) = root;
+    let compared = match looked {
+        Ok(compared) => compared,
         Err(because) => {
-            report.remarks.push(format!("the scan root `{root}` cannot be read: {because}"));
+            report.remarks.push(format!("the scan root `{name}` cannot be read: {because}"));
             return Ok(());
         }
     };
-    report.remarks.extend(remarks(&root, &walk));
-    let asked = Asked::new(engine, actor);
-    let mut tx = engine.store.read().await?;
-    let (known, held): (Vec<Known>, Vec<Held>) =
-        asked.held(&mut tx).await?.into_iter().filter_map(|held| Some((held.known_below(&root)?, held))).unzip();
-    let fresh = leaves(&walk).filter(|seen| !known.iter().any(|known| known.certificate.sha256 == seen.sha256));
-    let ours = asked.ours_among(&mut tx, fresh).await?;
-    let missed = asked.missed(&mut tx).await?;
-    drop(tx);
-    let is_ours = |seen: &Seen| ours.contains(&(seen.issuer_key.clone(), seen.serial.clone()));
-    for line in compare(&walk, &known, &is_ours, asked.now) {
-        let held = line.known.and_then(|index| held.get(index));
-        let is_missed = held.is_some_and(|held| missed.contains(held.secret.id.as_str()));
-        let kept = asked.keep_line(&root, &line, held, is_missed).await?;
-        let mut found = FoundCertificate::of_line(&root, &line, asked.now);
-        found.tracked = name_where(kept, || secret_name(&root, &line.path, line.slot));
+    for (line, is_missed) in compared.lines.iter().zip(&compared.missed) {
+        let held = line.known.and_then(|index| compared.held.get(index));
+        let kept = asked.keep_line(&name, line, held, *is_missed).await?;
+        let mut found = FoundCertificate::of_line(&name, line, asked.now);
+        found.tracked = name_where(kept, || secret_name(&name, &line.path, line.slot));
         found.problems.extend((kept == Kept::Taken).then(|| "name-taken".to_owned()));
         report.certificates.push(found);
     }
+    report.remarks.extend(compared.remarks);
     Ok(())
+}
+
+impl Asked {
+    /// Looks below a root, or says why that cannot be done.
+    async fn look_at_root(&self, (name, path): &Root) -> Result<Result<Compared, String>, Trouble> {
+        match look_below(&self.engine, path.clone()).await {
+            Ok(walk) => self.compare_root(name, &walk).await.map(Ok),
+            Err(because) => Ok(Err(because)),
+        }
+    }
+
+    async fn compare_root(&self, root: &str, walk: &Walk) -> Result<Compared, Trouble> {
+        let mut tx = self.engine.store.read().await?;
+        let of_root = |held: Held| Some((held.known_below(root)?, held));
+        let (known, held): (Vec<Known>, Vec<Held>) = self.held(&mut tx).await?.into_iter().filter_map(of_root).unzip();
+        let digests: BTreeSet<&str> = known.iter().map(|known| known.certificate.sha256.as_str()).collect();
+        let fresh = leaves(walk).filter(|seen| !digests.contains(seen.sha256.as_str()));
+        let ours = self.ours_among(&mut tx, fresh).await?;
+        let missed = self.missed(&mut tx).await?;
+        let is_ours = |seen: &Seen| ours.contains(&(seen.issuer_key.clone(), seen.serial.clone()));
+        let lines = compare(walk, &known, &is_ours, self.now);
+        let id = |line: &Line| line.known.and_then(|index| held.get(index)).map(|held| held.secret.id.as_str());
+        let missed = lines.iter().map(|line| id(line).is_some_and(|id| missed.contains(id))).collect();
+        let remarks = remarks(root, walk);
+        Ok(Compared { lines, held, missed, remarks })
+    }
 }
 
 fn leaves(walk: &Walk) -> impl Iterator<Item = &Seen> {

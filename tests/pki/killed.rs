@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::pair::{leftovers, prove_pair};
 use super::world::{NAME, World};
@@ -25,10 +25,10 @@ const STILL: Duration = Duration::from_millis(250);
 const STILL_SHARED: Duration = Duration::from_millis(1_500);
 
 /// A world whose data, store and install root are kept as they were before the renewal.
-struct Walk {
-    world: World,
+pub(super) struct Walk {
+    pub(super) world: World,
     store: Option<SharedStore>,
-    faults: Faults,
+    pub(super) faults: Faults,
     /// The certificate before the renewal.
     first: String,
 }
@@ -52,8 +52,13 @@ impl Walk {
             Some(store) => store.first().await?,
             None => Daemon::start(&format!("{QUIET}{config}")).await?,
         };
-        let mut world = World::with(daemon, nginx).await?;
+        let world = World::with(daemon, nginx).await?;
         world.issue(&["--overlap", "0s"]).await?;
+        Self::over(world, store).await
+    }
+
+    /// The same over a world with a certificate.
+    pub(super) async fn over(mut world: World, store: Option<SharedStore>) -> Result<Self> {
         let first = world.current().await?;
         ensure!(world.daemon.terminate().await?.success(), "the daemon did not end well");
         world.daemon.keep_data()?;
@@ -96,7 +101,7 @@ impl Walk {
     }
 
     /// One undisturbed renewal; answers its points.
-    async fn record(&mut self) -> Result<Vec<Point>> {
+    pub(super) async fn record(&mut self) -> Result<Vec<Point>> {
         let faults = self.faults.clone();
         self.again(&faults).await?;
         faults.arm()?;
@@ -110,24 +115,32 @@ impl Walk {
         Ok(points)
     }
 
-    /// Kills at a point of a fresh renewal, restarts without faults, and judges. Answers whether it was reached.
-    async fn kill_at(&mut self, stop: &Stop) -> Result<bool> {
-        let plan = self.faults.clone().kill(&stop.spot, stop.when);
-        self.again(&plan).await?;
-        plan.arm()?;
-        // The request itself may be cut off.
-        let _ = self.world.daemon.rotate(&[NAME]).await;
-        let is_reached = self.until_dead_or_settled().await?;
-        plan.disarm()?;
-        if !is_reached {
-            return Ok(false);
+    /// Kills at a point of a fresh renewal. One that is not reached may have been moved by what is random; not three
+    /// times. Answers how often it was not.
+    pub(super) async fn die_at(&mut self, stop: &Stop) -> Result<usize> {
+        const TRIES: usize = 3;
+        for missed in 0..TRIES {
+            let plan = self.faults.clone().kill(&stop.spot, stop.when);
+            self.again(&plan).await?;
+            plan.arm()?;
+            // The request itself may be cut off.
+            let _ = self.world.daemon.rotate(&[NAME]).await;
+            let is_reached = self.until_dead_or_settled().await?;
+            plan.disarm()?;
+            if is_reached {
+                self.world.daemon.forget_ended();
+                ensure!(plan.fired().len() == 1, "the kill left no mark: {:?}", plan.fired());
+                return Ok(missed);
+            }
         }
-        self.world.daemon.forget_ended();
-        ensure!(plan.fired().len() == 1, "the kill left no mark: {:?}", plan.fired());
+        bail!("{:?} {} was not reached", stop.when, stop.spot)
+    }
+
+    /// Starts the dead daemon without faults, and judges when nothing runs any more.
+    pub(super) async fn recover(&mut self, stop: &Stop) -> Result<()> {
         self.world.daemon.clear_env();
         self.world.daemon.serve().await?;
-        self.prove().await.with_context(|| format!("killed {:?} {}", stop.when, stop.spot))?;
-        Ok(true)
+        self.prove().await.with_context(|| format!("killed {:?} {}", stop.when, stop.spot))
     }
 
     /// Waits until the daemon has ended, or has nothing more to do; answers whether it has ended.
@@ -191,23 +204,13 @@ mod proofs {
 
     /// Worlds beside each other.
     const WALKERS: usize = 3;
-    /// A point that is not reached may have been moved by what is random; not three times.
-    const TRIES: usize = 3;
-
-    async fn kill_at(walk: &mut Walk, stop: &Stop) -> Result<()> {
-        for _ in 0..TRIES {
-            if walk.kill_at(stop).await? {
-                return Ok(());
-            }
-        }
-        ensure!(false, "{:?} {} was not reached", stop.when, stop.spot);
-        Ok(())
-    }
-
     async fn kill_at_all(proof: Proof, walkers: Vec<Walk>, stops: Vec<Stop>) -> Result<()> {
         let owed = stops.len() as u64;
-        let killed = share(walkers, stops, async |walk, stop| kill_at(walk, &stop).await).await?;
-        proof.end(killed, owed)
+        let kill = async |walk: &mut Walk, stop: Stop| {
+            walk.die_at(&stop).await?;
+            walk.recover(&stop).await
+        };
+        proof.end(share(walkers, stops, kill).await?, owed)
     }
 
     #[tokio::test(flavor = "multi_thread")]

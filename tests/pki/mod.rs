@@ -6,6 +6,7 @@ mod clocked;
 pub(crate) mod files;
 mod full;
 mod killed;
+mod killed_public;
 mod listener;
 mod lived;
 mod pair;

@@ -31,7 +31,9 @@ pub(crate) fn prove_pair(folder: &Path, ca: &Path) -> Result<String> {
         let text = std::fs::read_to_string(folder.join(name))?;
         ensure!(text.contains(leaf.trim()), "{name} has another certificate than cert.pem");
     }
-    openssl(&["verify", "-CAfile", &path(ca), "-untrusted", &file("chain.pem"), &file("cert.pem")])?;
+    // An anchor may be an authority below a root that nobody has.
+    let trust = ["verify", "-partial_chain", "-CAfile", &path(ca), "-untrusted", &file("chain.pem")];
+    openssl(&[&trust[..], &[&file("cert.pem")]].concat())?;
     Ok(leaf)
 }
 

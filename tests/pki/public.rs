@@ -15,18 +15,18 @@ fn issued_by(pebble: &Pebble, world: &World) -> Result<Vec<String>> {
     Ok(words.iter().chain(&rest).map(|word| (*word).to_owned()).collect())
 }
 
-async fn register(pebble: &Pebble, world: &World) -> Result<()> {
+pub(super) async fn register(pebble: &Pebble, world: &World) -> Result<()> {
     let words = issued_by(pebble, world)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     world.daemon.cli_ok(&words, None).await.map(drop)
 }
 
-async fn issue(pebble: &Pebble, world: &World) -> Result<()> {
+pub(super) async fn issue(pebble: &Pebble, world: &World, rest: &[&str]) -> Result<()> {
     let probe = format!("127.0.0.1:{};name={HOST}", world.nginx.ports[0]);
     let listen = format!("acme.listen=127.0.0.1:{}", pebble.http_port);
     let words = ["cert", "issue", NAME, "--acme", "pebble", "--dns", HOST, "--install", "nginx/shop", "--reload"];
     let more = ["nginx", "--probe", probe.as_str(), "--set", "acme.challenge=http-01", "--set", listen.as_str()];
-    world.daemon.cli_ok(&[&words[..], &more[..]].concat(), None).await.map(drop)
+    world.daemon.cli_ok(&[&words[..], &more[..], rest].concat(), None).await.map(drop)
 }
 
 async fn served(world: &World) -> Result<String> {
@@ -42,7 +42,7 @@ async fn served(world: &World) -> Result<String> {
 async fn a_public_certificate_is_ordered_served_and_renewed() -> Result<()> {
     let (pebble, world) = (Pebble::start(), World::begin(1, "").await?);
     register(&pebble, &world).await?;
-    issue(&pebble, &world).await?;
+    issue(&pebble, &world, &[]).await?;
     let first = served(&world).await?;
     ensure!(world.renew().await? == 0, "{}", world.daemon.stderr());
     ensure!(served(&world).await? != first && pebble.issued() == 2, "{}", pebble.log());
@@ -57,7 +57,7 @@ async fn a_public_certificate_is_ordered_served_and_renewed() -> Result<()> {
 async fn a_name_that_is_not_ours_is_refused_and_leaves_the_old_certificate_alone() -> Result<()> {
     let (pebble, world) = (Pebble::start(), World::begin(1, "").await?);
     register(&pebble, &world).await?;
-    issue(&pebble, &world).await?;
+    issue(&pebble, &world, &[]).await?;
     let first = served(&world).await?;
     // The listener that would prove it is taken by somebody else.
     let taken = std::net::TcpListener::bind(("127.0.0.1", pebble.http_port))?;

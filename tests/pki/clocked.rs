@@ -103,7 +103,7 @@ impl Lives {
             if seen.number != number {
                 *seen = Seen { number, boot };
             }
-            let lived = boot - seen.boot;
+            let lived = boot.saturating_sub(seen.boot);
             let end = self.end_of(id).await?;
             ensure!(end > now, "{name} ended at {end}, and it is {now}");
             ensure!(born < now + BEGINS_SOON, "{name} begins at {born}, and it is {now}");

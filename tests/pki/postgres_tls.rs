@@ -25,7 +25,7 @@ fn server() -> Result<(PostgresServer, String)> {
         server.sql(&format!("ALTER SYSTEM SET {key} = '{}'", current.join(file).display()));
     }
     let argv = server.reload_command().iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-    let owner = server.runs_as().map_or(String::new(), |id| format!("owner = \"{id}\"\ngroup = \"{id}\"\n"));
+    let owner = PostgresServer::runs_as().map_or(String::new(), |id| format!("owner = \"{id}\"\ngroup = \"{id}\"\n"));
     let config = format!(
         "[engine]\nverify_for = \"10s\"\n[[install_root]]\nname = \"pg\"\npath = \"{}\"\n{owner}[[hook]]\nname = \
          \"pg-reload\"\nargv = [{argv}]\ntimeout = \"20s\"\n",

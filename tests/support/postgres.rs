@@ -128,7 +128,7 @@ impl PostgresServer {
         words.chain(["reload".to_owned(), "-D".to_owned(), data]).collect()
     }
 
-    /// The user and group that it runs as, where that is not this process's.
+    /// The user and group that servers run as, where that is not this process's.
     pub(crate) fn runs_as() -> Option<u32> {
         is_root().then_some(NOBODY)
     }

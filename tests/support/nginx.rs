@@ -132,8 +132,23 @@ fn program() -> String {
     found.expect("nginx is missing: install Debian's package `nginx-light`").to_owned()
 }
 
-/// What an independent client sees at a port: the PEM of the leaf that is presented to it, verified by `ca`.
+/// What an independent client sees at a port: the PEM of the leaf that is presented to it, verified by `ca`. A worker
+/// that is about to end after a reload may still take a connection, so three looks in a row must agree.
 pub(crate) fn presented(port: u16, name: &str, ca: &Path) -> Result<String> {
+    let mut last = look(port, name, ca)?;
+    let mut agreeing = 1;
+    for _ in 0..30 {
+        let seen = look(port, name, ca)?;
+        agreeing = if seen == last { agreeing + 1 } else { 1 };
+        last = seen;
+        if agreeing == 3 {
+            return Ok(last);
+        }
+    }
+    anyhow::bail!("the port presents one certificate and then another")
+}
+
+fn look(port: u16, name: &str, ca: &Path) -> Result<String> {
     presented_with(&[], port, name, ca)
 }
 

@@ -1,6 +1,6 @@
 //! Certificates from a public authority: Pebble proves that the names are ours, nginx serves what it issued.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::world::{HOST, NAME, World};
 use crate::support::acme::rig::Pebble;
@@ -34,7 +34,15 @@ async fn served(world: &World) -> Result<String> {
     let anchor = world.daemon.folder().join("anchor.pem");
     std::fs::write(&anchor, value["ca"].as_str().context("an anchor")?)?;
     let seen = presented(world.nginx.ports[0], HOST, &anchor)?;
-    ensure!(value["certificate"] == seen.as_str(), "another certificate is served than the current one");
+    if value["certificate"] != seen.as_str() {
+        let told = world.daemon.ask("GET", "/certificates/web%2Fshop", None).await?;
+        let linked = std::fs::read_link(world.nginx.current())?;
+        let rotations = world.daemon.rotations(NAME).await?;
+        bail!(
+            "another one is served than the current: {seen}\n{told}\n{linked:?}\n{rotations:?}\n{}",
+            world.nginx.log()
+        );
+    }
     Ok(seen)
 }
 

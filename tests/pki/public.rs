@@ -36,12 +36,9 @@ async fn served(world: &World) -> Result<String> {
     let seen = presented(world.nginx.ports[0], HOST, &anchor)?;
     if value["certificate"] != seen.as_str() {
         let told = world.daemon.ask("GET", "/certificates/web%2Fshop", None).await?;
-        let linked = std::fs::read_link(world.nginx.current())?;
+        let linked = std::fs::read_link(world.nginx.current())?.display().to_string();
         let rotations = world.daemon.rotations(NAME).await?;
-        bail!(
-            "another one is served than the current: {seen}\n{told}\n{linked:?}\n{rotations:?}\n{}",
-            world.nginx.log()
-        );
+        bail!("another one is served than the current: {seen}\n{told}\n{linked}\n{rotations:?}\n{}", world.nginx.log());
     }
     Ok(seen)
 }

@@ -31,16 +31,19 @@ pub(super) async fn keep(State(api): State<ApiState>, request: Request, next: Ne
         return next.run(request).await;
     }
     if answers_a_secret(&request) {
-        let detail = "the answer holds a token, and is not kept for a repetition";
-        let hint = "send it without `Idempotency-Key`; revoke a token whose text got lost";
+        let detail = "the answer holds a token or a private key, and is not kept for a repetition";
+        let hint = "send it without `Idempotency-Key`; revoke what got lost on the way";
         return Problem::invalid("idempotency-key-refused", detail, hint).into_response();
     }
     kept_or_run(&api, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
+/// The writes whose answers hold a secret.
+const ANSWER_SECRETS: [&str; 2] = ["/api/v1/tokens", "/api/v1/authorities/{authority}/certificates"];
+
 fn answers_a_secret(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    *request.method() == Method::POST && route == "/api/v1/tokens"
+    *request.method() == Method::POST && ANSWER_SECRETS.contains(&route)
 }
 
 async fn kept_or_run(api: &ApiState, request: Request, next: Next) -> Answer<Response> {

@@ -1,9 +1,11 @@
 //! Authorities: their certificates are judged by openssl, their keys are not answered, their lists tell of revocations.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use super::pair::{openssl, path};
-use super::world::World;
+use super::world::{HOST, World};
+use crate::support::http::{Request, ask_socket};
 
 #[tokio::test]
 async fn a_signed_request_verifies_and_its_revocation_is_on_the_list() -> Result<()> {
@@ -48,6 +50,37 @@ async fn an_authority_s_key_is_never_answered_and_never_put() -> Result<()> {
     ensure!(put.code() == 1 && put.stderr.contains("[kind-not-put]"), "{put}");
     let taken = world.daemon.cli(&["ca", "create", "internal"], None).await?;
     ensure!(taken.code() == 1 && taken.stderr.contains("[name-taken]"), "{taken}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_private_key_that_is_answered_is_kept_nowhere() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    let path = "/api/v1/authorities/internal/certificates";
+    let body = json!({ "names": [HOST] });
+    let bytes = body.to_string().into_bytes();
+    let headers = &[("content-type", "application/json"), ("idempotency-key", "k-1")];
+    let request = Request { method: "POST", path, headers, body: Some(&bytes) };
+    let refused = ask_socket(&world.daemon.socket(), &request).await?;
+    ensure!(refused.status == 400 && refused.text().contains("idempotency-key-refused"), "{}", refused.text());
+    let issued = world.daemon.ask("POST", "/authorities/internal/certificates", Some(&body)).await?;
+    let key = issued["private_key"].as_str().context("a key")?;
+    let line = key.lines().nth(1).context("its first line")?;
+    let file = world.daemon.store();
+    let mut store = std::fs::read(&file)?;
+    store.extend(std::fs::read(format!("{}-wal", file.display()))?);
+    ensure!(!store.windows(line.len()).any(|part| part == line.as_bytes()), "the key stands in the store");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_leaves_no_target_behind() -> Result<()> {
+    let world = World::begin(0, "").await?;
+    let words = ["cert", "issue", "web/other", "--ca", "internal", "--dns", "other.example.net"];
+    let refused = world.daemon.cli(&words, None).await?;
+    ensure!(refused.code() == 1 && refused.stderr.contains("[preflight-blocked]"), "{refused}");
+    let targets = world.daemon.ask("GET", "/targets", None).await?;
+    ensure!(targets["items"] == json!([]), "{targets}");
     Ok(())
 }
 

@@ -53,6 +53,10 @@ async fn a_public_certificate_is_ordered_served_and_renewed() -> Result<()> {
     ensure!(served(&world).await? != first && pebble.issued() == 2, "{}", pebble.log());
     let listed = world.daemon.cli_ok(&["acme", "list"], None).await?;
     ensure!(listed.stdout.contains("/dir"), "{listed}");
+    let tsig = ["acme", "tsig", "pebble", "--key-name", "k.example.org", "-"];
+    let odd = world.daemon.cli(&tsig, Some(b"not base64!")).await?;
+    ensure!(odd.code() == 2 && odd.stderr.contains("[tsig-key-invalid]"), "{odd}");
+    world.daemon.cli_ok(&tsig, Some(b"c2VjcmV0LW9mLTMyLWJ5dGVzLXRoYXQtaXMtc2VjcmV0")).await?;
     let read = world.daemon.cli(&["secret", "get", "pebble"], None).await?;
     ensure!(read.code() == 4 && read.stderr.contains("[key-kept]"), "{read}");
     Ok(())

@@ -36,8 +36,11 @@ async fn an_intermediate_gets_a_new_key_and_its_leaves_are_renewed() -> Result<(
     ensure!(after["rollover"]["stage"] == "switched", "{after}");
     let second = renewed_after(&world, &first).await?;
     served_soon(&world, &second).await?;
-    let again = world.daemon.cli(&["ca", "rotate", "internal"], None).await?;
-    ensure!(again.code() == 1 && again.stderr.contains("[rollover-running]"), "{again}");
+    // A second key, should the first be lost: what it signed is renewed again, and the old ones end in their time.
+    world.daemon.cli_ok(&["ca", "rotate", "internal", "--spread", "0s"], None).await?;
+    let third = renewed_after(&world, &second).await?;
+    served_soon(&world, &third).await?;
+    ensure!(authority(&world, "internal").await?["version"] == 3, "it has no third key");
     Ok(())
 }
 
@@ -50,6 +53,8 @@ async fn a_new_root_is_published_before_it_signs_and_then_all_below_follows() ->
     let both = world.daemon.cli_ok(&["ca", "export", "internal"], None).await?.stdout;
     ensure!(both.matches("BEGIN CERTIFICATE").count() == 2, "the new root is not published: {both}");
     ensure!(world.current().await? == first, "it signs before its time");
+    let again = world.daemon.cli(&["ca", "rotate", "root"], None).await?;
+    ensure!(again.code() == 1 && again.stderr.contains("[rollover-running]"), "{again}");
     std::fs::write(&world.ca, both)?;
     world.daemon.cli_ok(&["ca", "rotate", "root", "--now"], None).await?;
     let shown = authority(&world, "internal").await?;

@@ -5,7 +5,7 @@ use axum::http::Method;
 use crate::{
     cli::{CliError, Cx, Exit, input, output, table::Table},
     engine::ops::{
-        pki::accounts::{AccountView, AddAccount},
+        pki::accounts::{AccountView, AddAccount, AddTsigKey},
         wire::Password,
     },
     http::Page,
@@ -26,6 +26,20 @@ enum What {
                             https://ca.example.org/dir --ca-file ca.pem --agree-to-terms \\\n      --eab-key-id k1 \
                             --eab-key @eab.key")]
     Add(Add),
+    /// Keeps a key for signed DNS updates (RFC 2136) beside the accounts.
+    #[command(after_help = "Example: keywheel acme tsig letsencrypt --key-name acme.example.org @tsig.key")]
+    Tsig {
+        /// The name of the accounts.
+        name: String,
+        /// The key's name at the DNS server.
+        #[arg(long, value_name = "NAME")]
+        key_name: String,
+        /// The key in base64: `-` or `@FILE`; a prompt or standard input if not given.
+        source: Option<String>,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
     /// Lists the accounts.
     #[command(after_help = "Example: keywheel acme list")]
     List,
@@ -65,6 +79,13 @@ pub(in crate::cli) async fn run(cx: &Cx, args: Args) -> Result<Exit, CliError> {
             let name = add.name.clone();
             let request = add.request()?;
             client.ask(Method::POST, &["acme-accounts", &name]).body(&request).send().await?
+        }
+        What::Tsig { name, key_name, source, reason } => {
+            let secret = Password(input::value(source.as_deref(), "key for DNS updates")?);
+            let request = AddTsigKey { name: key_name, algorithm: None, secret, reason };
+            client.ask(Method::POST, &["acme-accounts", &name, "tsig-keys"]).body(&request).send_unit().await?;
+            output::remark(&format!("the key {} is kept with {name}", request.name));
+            return Ok(Exit::Done);
         }
         What::List => client.ask(Method::GET, &["acme-accounts"]).send().await?,
     };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::pki::acme::{Account, AcmeError, Binding, Directory, Registration, StoredAccount};
+use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use crate::{
     engine::{
         Engine, Kind, Trouble,
         ops::{
-            asked::{Asked, conflict, read_name, refuse_deleted},
+            asked::{Asked, conflict, invalid, read_name, refuse_deleted},
             secret_fields::{Birth, check_text},
             wire::Password,
         },
@@ -45,6 +46,22 @@ pub struct AddAccount {
     /// The external account's key in base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eab_key: Option<Password>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A key by which DNS updates are signed (RFC 8945), kept beside the accounts that prove names by them.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddTsigKey {
+    /// Its name at the DNS server, by which a target's `acme.rfc2136.key` names it.
+    pub name: String,
+    /// Its algorithm: `hmac-sha256` if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+    /// The key itself, in base64.
+    pub secret: Password,
     /// Why.
     #[serde(default)]
     pub reason: String,
@@ -128,16 +145,29 @@ impl Asked {
     }
 
     async fn keep_account(&self, tx: &mut Tx, name: Name, entry: Material, reason: &str) -> Result<(), Trouble> {
-        let account = Value::Object(entry.expose().clone());
-        let Some(_) = self.find_secret(tx, &name).await? else {
-            return self.insert_accounts(tx, name, account, reason).await;
-        };
+        if self.find_secret(tx, &name).await?.is_none() {
+            return self.insert_accounts(tx, name, Value::Object(entry.expose().clone()), reason).await;
+        }
+        self.put_beside(tx, &name, "accounts", &entry, reason).await
+    }
+
+    /// Puts an entry into a list of the accounts' value, in the place of the one of its name where there is one.
+    async fn put_beside(
+        &self,
+        tx: &mut Tx,
+        name: &Name,
+        list: &str,
+        entry: &Material,
+        reason: &str,
+    ) -> Result<(), Trouble> {
         let mut found = self.lock_living(tx, name.as_str()).await?;
         let current = version::find_current(tx, self.keyring(), self.tenant(), &found.id).await?;
         let current = current.ok_or_else(|| Trouble::not_found("value of the accounts", name.as_str()))?;
         let mut fields = self.engine.open(&current)?.expose().clone();
-        if let Some(accounts) = fields.get_mut("accounts").and_then(Value::as_array_mut) {
-            accounts.push(account);
+        let items = fields.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        if let Some(items) = items.as_array_mut() {
+            items.retain(|known| list == "accounts" || known["name"].as_str() != entry.text("name"));
+            items.push(Value::Object(entry.expose().clone()));
         }
         let added = self.add_current(tx, &mut found, &Material::new(fields), String::new()).await?;
         let facts = json!({ "v": 1, "version": added.version, "number": found.next_number - 1 });
@@ -159,6 +189,31 @@ impl Asked {
         let facts = json!({ "v": 1, "name": fresh.name, "kind": ACME, "version": first.id, "number": 1 });
         self.tell(tx, &fresh, "secret.created", facts, reason, written).await
     }
+}
+
+/// Keeps a key for signed DNS updates, in the place of the one of its name. Errors: `not-found`, `tsig-key-invalid`.
+pub async fn add_tsig_key(engine: &Arc<Engine>, actor: &Actor, name: &str, request: AddTsigKey) -> Result<(), Trouble> {
+    check_text("reason", &request.reason)?;
+    let name = read_name(name)?;
+    list(engine, Some(name.as_str())).await?;
+    let algorithm = request.algorithm.as_deref().unwrap_or("hmac-sha256");
+    let is_key =
+        base64::engine::general_purpose::STANDARD.decode(request.secret.0.expose()).is_ok_and(|k| !k.is_empty());
+    if request.name.is_empty() || request.name.contains(char::is_whitespace) || algorithm != "hmac-sha256" || !is_key {
+        let sentence = "a key for DNS updates has a name, the algorithm `hmac-sha256` and its secret in base64";
+        return Err(invalid("tsig-key-invalid", sentence, "`tsig-keygen` or `keymgr -t NAME hmac-sha256` makes one"));
+    }
+    let entry = Material::of_texts([
+        ("name", request.name.as_str()),
+        ("algorithm", algorithm),
+        ("secret", request.secret.0.expose()),
+    ]);
+    let asked = Asked::new(engine, actor);
+    asked
+        .write(move |asked, tx| {
+            Box::pin(async move { asked.put_beside(tx, &name, "tsig_keys", &entry, &request.reason).await })
+        })
+        .await
 }
 
 /// Lists the accounts, of one name or of all. Errors: `not-found`.

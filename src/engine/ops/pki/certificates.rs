@@ -154,7 +154,7 @@ pub async fn keep(
         admin_password: None,
         reason: request.reason.clone(),
     };
-    targets::put(engine, actor, name, place).await?;
+    let is_new_place = targets::put(engine, actor, name, place).await?.is_new;
     let mut acknowledge = request.acknowledge.clone();
     // Its life begins with the first certificate: until then there is none to take a share of.
     acknowledge.push("schedule-without-lifetime".to_owned());
@@ -169,7 +169,12 @@ pub async fn keep(
         reason: if request.reason.is_empty() { "first certificate".to_owned() } else { request.reason.clone() },
         ..AdoptSecret::default()
     };
-    adopt::adopt(engine, actor, name, adoption).await
+    let kept = adopt::adopt(engine, actor, name, adoption).await;
+    if kept.is_err() && is_new_place {
+        // Nothing takes effect there; one that stays all the same is written over by the next try.
+        let _ = targets::delete(engine, actor, name, "its certificate was refused".to_owned()).await;
+    }
+    kept
 }
 
 impl Asked {

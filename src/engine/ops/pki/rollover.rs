@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{
     authorities::{CreateAuthority, key_of},
     key::{AUTHORITY, Found},
-    record::{CERTIFICATE, Of},
+    record::{CERTIFICATE, Of, issuer_of},
 };
 use crate::{
     clock::{from_micros, micros},
@@ -28,7 +28,7 @@ use crate::{
             wire::Moment,
         },
     },
-    model::{Actor, DocumentId, Name, Secret, SecretId, Stage, VersionId},
+    model::{Actor, DocumentId, Name, Secret, SecretId, Stage, Version, VersionId},
     store::{Tx, agenda, certificate, document, document::Document, occurrence, secret, target, version},
 };
 
@@ -79,7 +79,6 @@ struct Body {
     v: u32,
     authority: SecretId,
     successor: VersionId,
-    old_issuer: String,
     switch_at: i64,
     spread_us: i64,
     switched_at: Option<i64>,
@@ -128,7 +127,7 @@ pub async fn switch_now(engine: &Arc<Engine>, actor: &Actor, name: &str) -> Resu
             })
         })
         .await?;
-    engine.advance_rollovers().await.map(|_: usize| ())
+    engine.advance_rollovers().await
 }
 
 /// A successor that is not in the store yet.
@@ -142,9 +141,10 @@ impl Asked {
     async fn make_successor(&self, name: &Name, request: &RotateAuthority) -> Result<Successor, Trouble> {
         let mut tx = self.engine.store.read().await?;
         let before = self.engine.find_authority(&mut tx, name).await?;
-        if self.find_rollover(&mut tx, &before.secret.id).await?.is_some() {
-            let hint = format!("`keywheel ca show {name}` tells how far it is");
-            return Err(conflict("rollover-running", format!("a rollover of `{name}` is under way"), hint));
+        let under_way = self.find_rollover(&mut tx, &before.secret.id).await?;
+        if under_way.is_some_and(|(_, body)| body.switched_at.is_none()) {
+            let hint = format!("`keywheel ca rotate {name} --now` has the announced successor sign");
+            return Err(conflict("rollover-running", format!("a rollover of `{name}` is announced already"), hint));
         }
         drop(tx);
         let made = CreateAuthority::deserialize(&before.secret.settings)
@@ -190,12 +190,18 @@ impl Asked {
             v: 1,
             authority: locked.id.clone(),
             successor: successor.id.clone(),
-            old_issuer: key_of(&made.before.authority),
             switch_at: micros(self.now).saturating_add(wait),
             spread_us: read_duration("spread", request.spread.as_deref().unwrap_or(SPREAD))?,
             switched_at: None,
         };
-        let mut kept = self.new_rollover(&body);
+        // One that has switched already leaves nothing but old keys, which are retired by what they are.
+        let mut kept = match self.find_rollover(tx, &locked.id).await? {
+            Some((mut row, _)) => {
+                row.body = json!(body);
+                row
+            }
+            None => self.new_rollover(&body),
+        };
         let written = vec![
             version::insert(tx, self.keyring(), &successor).await?,
             certificate::insert(tx, self.keyring(), &row).await?,
@@ -232,7 +238,11 @@ impl Asked {
     /// How far the rollover of an authority is, where one is under way.
     pub(super) async fn view_rollover(&self, tx: &mut Tx, authority: &Secret) -> Result<Option<RolloverView>, Trouble> {
         let Some((_, body)) = self.find_rollover(tx, &authority.id).await? else { return Ok(None) };
-        let (left, last) = certificate::outlook(tx, self.tenant(), &body.old_issuer, self.now).await?;
+        let (mut left, mut last) = (0, None);
+        for (_, alive, ends_at) in self.old_keys(tx, &authority.id).await? {
+            left += alive;
+            last = last.max(ends_at);
+        }
         Ok(Some(RolloverView {
             stage: if body.switched_at.is_some() { "switched" } else { "announced" }.to_owned(),
             switch_at: from_micros(body.switched_at.unwrap_or(body.switch_at)).into(),
@@ -241,12 +251,12 @@ impl Asked {
         }))
     }
 
-    /// The successor signs from now on. Answers the authorities below, which roll over in turn.
-    async fn switch(&self, tx: &mut Tx, authority: &SecretId) -> Result<Vec<Name>, Trouble> {
+    /// The successor signs from now on.
+    async fn switch(&self, tx: &mut Tx, authority: &SecretId) -> Result<(), Trouble> {
         agenda::lock(tx, authority.as_str()).await?;
-        let Some((mut row, mut body)) = self.find_rollover(tx, authority).await? else { return Ok(Vec::new()) };
+        let Some((mut row, mut body)) = self.find_rollover(tx, authority).await? else { return Ok(()) };
         let found = secret::find(tx, self.keyring(), self.tenant(), authority).await?;
-        let Some(mut found) = found.filter(|_| body.switched_at.is_none()) else { return Ok(Vec::new()) };
+        let Some(mut found) = found.filter(|_| body.switched_at.is_none()) else { return Ok(()) };
         let mut written = Vec::new();
         for mut version in version::list_live(tx, self.keyring(), self.tenant(), authority).await? {
             if version.id == body.successor {
@@ -269,8 +279,7 @@ impl Asked {
         written.push(document::put(tx, self.keyring(), &mut row).await?);
         let facts = json!({ "v": 1, "successor": body.successor, "number": found.next_number - 1 });
         self.tell(tx, &found, "authority.switched", facts, "", written).await?;
-        self.renew_in_waves(tx, &found.name, body.spread_us).await?;
-        self.children_of(tx, &found.name).await
+        self.renew_in_waves(tx, &found.name, body.spread_us).await
     }
 
     /// Asks for a renewal of everything that the authority keeps alive, spread over a time.
@@ -295,59 +304,104 @@ impl Asked {
         Ok(())
     }
 
-    async fn children_of(&self, tx: &mut Tx, parent: &Name) -> Result<Vec<Name>, Trouble> {
-        let all = secret::list_of_kind(tx, self.keyring(), self.tenant(), AUTHORITY).await?;
-        let is_child = |found: &&Secret| {
-            found.deleted_at.is_none() && found.settings.get("parent").and_then(|p| p.as_str()) == Some(parent.as_str())
-        };
-        Ok(all.iter().filter(is_child).map(|found| found.name.clone()).collect())
+    /// The versions of an authority whose keys sign no more, with how many certificates of each are alive and until when.
+    async fn old_keys(
+        &self,
+        tx: &mut Tx,
+        authority: &SecretId,
+    ) -> Result<Vec<(Version, i64, Option<DateTime<Utc>>)>, Trouble> {
+        let mut old = Vec::new();
+        for version in version::list_live(tx, self.keyring(), self.tenant(), authority).await? {
+            if version.stage != Stage::Previous {
+                continue;
+            }
+            let ready = self.engine.make_ready(&version)?;
+            let key = key_of(&ready);
+            let (alive, ends_at) = certificate::outlook(tx, self.tenant(), &key, self.now).await?;
+            old.push((version, alive, ends_at));
+        }
+        Ok(old)
     }
 
-    /// Retires the old key, if its last certificate has ended. Tells whether it did.
-    async fn retire_old_key(&self, tx: &mut Tx, authority: &SecretId) -> Result<bool, Trouble> {
-        agenda::lock(tx, authority.as_str()).await?;
-        let Some((row, body)) = self.find_rollover(tx, authority).await? else { return Ok(false) };
-        let (left, _) = certificate::outlook(tx, self.tenant(), &body.old_issuer, self.now).await?;
-        let found = secret::find(tx, self.keyring(), self.tenant(), authority).await?;
-        let Some(found) = found.filter(|_| left == 0 && body.switched_at.is_some()) else { return Ok(false) };
-        let mut written = Vec::new();
-        for mut old in version::list_live(tx, self.keyring(), self.tenant(), authority).await? {
-            if old.stage == Stage::Previous {
-                old.stage = Stage::Retired;
-                old.retired_at = Some(self.now);
-                written.push(version::update(tx, self.keyring(), &mut old).await?);
+    /// The authorities below one that were signed by a key of it that signs no more, and do not roll over yet.
+    async fn children_by(&self, tx: &mut Tx, body: &Body) -> Result<Vec<Name>, Trouble> {
+        let parent = secret::find(tx, self.keyring(), self.tenant(), &body.authority).await?;
+        let Some(parent) = parent.filter(|parent| parent.deleted_at.is_none()) else { return Ok(Vec::new()) };
+        let signs = key_of(&self.engine.find_authority(tx, &parent.name).await?.authority);
+        let all = secret::list_of_kind(tx, self.keyring(), self.tenant(), AUTHORITY).await?;
+        let mut children = Vec::new();
+        for found in all.iter().filter(|found| found.deleted_at.is_none()) {
+            let is_below = found.settings.get("parent").and_then(|p| p.as_str()) == Some(parent.name.as_str());
+            let under_way = self.find_rollover(tx, &found.id).await?;
+            if !is_below || under_way.is_some_and(|(_, body)| body.switched_at.is_none()) {
+                continue;
+            }
+            let signed = self.engine.find_authority(tx, &found.name).await?.authority;
+            if issuer_of(signed.certificate().facts()) != signs {
+                children.push(found.name.clone());
             }
         }
-        document::delete(tx, self.tenant(), &row.id).await?;
-        let facts = json!({ "v": 1, "old_key": body.old_issuer });
-        self.tell(tx, &found, "authority.retired", facts, "", written).await?;
-        Ok(true)
+        Ok(children)
+    }
+
+    /// Retires old keys whose last certificate has ended; the rollover is over when none is left.
+    async fn retire_old_keys(&self, tx: &mut Tx, authority: &SecretId) -> Result<(), Trouble> {
+        agenda::lock(tx, authority.as_str()).await?;
+        let Some((row, body)) = self.find_rollover(tx, authority).await? else { return Ok(()) };
+        let found = secret::find(tx, self.keyring(), self.tenant(), authority).await?;
+        let Some(found) = found.filter(|_| body.switched_at.is_some()) else { return Ok(()) };
+        let (mut written, mut retired, mut left) = (Vec::new(), Vec::new(), 0);
+        for (mut old, alive, _) in self.old_keys(tx, authority).await? {
+            if alive > 0 {
+                left += 1;
+                continue;
+            }
+            old.stage = Stage::Retired;
+            old.retired_at = Some(self.now);
+            written.push(version::update(tx, self.keyring(), &mut old).await?);
+            retired.push(old.id);
+        }
+        if left == 0 {
+            document::delete(tx, self.tenant(), &row.id).await?;
+        }
+        if retired.is_empty() && left > 0 {
+            return Ok(());
+        }
+        self.tell(tx, &found, "authority.retired", json!({ "v": 1, "versions": retired }), "", written).await
     }
 }
 
 impl Engine {
-    /// Takes every rollover as far as its time has come; answers how many were moved. Harmless to miss or repeat.
-    pub(crate) async fn advance_rollovers(self: &Arc<Self>) -> Result<usize, Trouble> {
+    /// Takes every rollover as far as its time has come. Harmless to miss or repeat: each stage looks at what stands.
+    pub(crate) async fn advance_rollovers(self: &Arc<Self>) -> Result<(), Trouble> {
         let mut tx = self.store.read().await?;
         let rows = document::list(&mut tx, self.keyring(), &self.tenant, ROLLOVER, "", 1_000).await?;
         drop(tx);
-        let mut moved = 0;
         for body in rows.into_iter().filter_map(|row| serde_json::from_value::<Body>(row.body).ok()) {
-            let asked = Asked::new(self, &Actor::daemon());
-            let authority = body.authority.clone();
-            if body.switched_at.is_some() {
-                let retired = asked
-                    .write(move |asked, tx| Box::pin(async move { asked.retire_old_key(tx, &authority).await }))
-                    .await?;
-                moved += usize::from(retired);
-            } else if is_due(&body, self.now()) {
-                let children =
-                    asked.write(move |asked, tx| Box::pin(async move { asked.switch(tx, &authority).await })).await?;
-                moved += 1;
-                self.roll_children(&children).await;
-            }
+            self.advance(&body).await?;
         }
-        Ok(moved)
+        Ok(())
+    }
+
+    async fn advance(self: &Arc<Self>, body: &Body) -> Result<(), Trouble> {
+        if body.switched_at.is_none() && from_micros(body.switch_at) > self.now() {
+            return Ok(());
+        }
+        let asked = Asked::new(self, &Actor::daemon());
+        if body.switched_at.is_none() {
+            let authority = body.authority.clone();
+            asked.write(move |asked, tx| Box::pin(async move { asked.switch(tx, &authority).await })).await?;
+        }
+        let mut tx = self.store.read().await?;
+        let children = asked.children_by(&mut tx, body).await?;
+        let old = asked.old_keys(&mut tx, &body.authority).await?;
+        drop(tx);
+        self.roll_children(&children).await;
+        if old.iter().all(|(_, alive, _)| *alive > 0) && !old.is_empty() {
+            return Ok(());
+        }
+        let authority = body.authority.clone();
+        asked.write(move |asked, tx| Box::pin(async move { asked.retire_old_keys(tx, &authority).await })).await
     }
 
     /// The authorities below one that has a new key get new keys under it. One that cannot stays good until its own
@@ -362,8 +416,4 @@ impl Engine {
             }
         }
     }
-}
-
-fn is_due(body: &Body, now: DateTime<Utc>) -> bool {
-    from_micros(body.switch_at) <= now
 }
